@@ -1,0 +1,25 @@
+SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/amd64 \
+	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 illumos/amd64
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: test race cross lint bench fuzz
+
+test:
+	go test ./...
+
+race:
+	go test -race ./...
+
+cross:
+	@for s in $(SYSTEMS); do echo "vet $$s"; \
+		GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 go vet ./... || exit 1; done
+
+lint:
+	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }
+	go run $(STATICCHECK) ./...
+
+bench:
+	go test -run '^$$' -bench . ./waitctx ./jobs ./poller/...
+
+fuzz:
+	go test -run '^$$' -fuzz . -fuzztime 30s ./waitctx

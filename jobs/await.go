@@ -1,0 +1,96 @@
+package jobs
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+)
+
+// workers is the bounded set of goroutines that Await runs on. They end when
+// there is nothing left to do.
+type workers struct {
+	mu      sync.Mutex
+	max     int
+	running int
+	queue   []func()
+}
+
+func (w *workers) do(fn func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.running >= w.max {
+		w.queue = append(w.queue, fn)
+		return
+	}
+	w.running++
+	go w.run(fn)
+}
+
+func (w *workers) run(fn func()) {
+	for {
+		fn()
+		w.mu.Lock()
+		if len(w.queue) == 0 {
+			w.running--
+			w.mu.Unlock()
+			return
+		}
+		fn = w.queue[0]
+		w.queue = w.queue[1:]
+		w.mu.Unlock()
+	}
+}
+
+// awaited is the result on its way from a worker to a job.
+type awaited[T any] struct {
+	value T
+	err   error
+	done  bool // loop only
+}
+
+// Await runs fn on another goroutine, of a bounded set, and pauses the job
+// until it has returned. When the job is cancelled first, fn's context is too,
+// Await returns why, and the late result is dropped. A panic in fn is a
+// *PanicError. Outside a job fn is called directly.
+func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
+	t, err := j.loop()
+	if err != nil {
+		if j.t == nil {
+			return fn(context.Background())
+		}
+		var zero T
+		return zero, err
+	}
+	if t.cancel != nil {
+		var zero T
+		return zero, t.canceled()
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r := new(awaited[T])
+	s := t.s
+	s.work.do(func() {
+		var v T
+		var err error
+		defer func() {
+			if p := recover(); p != nil {
+				err = &PanicError{Value: p, Stack: debug.Stack()}
+			}
+			s.Post(func() {
+				r.value, r.err, r.done = v, err, true
+				if t.gen == j.gen && t.on == any(r) {
+					s.wake(t, nil)
+				}
+			})
+		}()
+		err = ErrGoexit
+		v, err = fn(ctx)
+	})
+	for !r.done {
+		if err := t.block(r); err != nil && !r.done {
+			var zero T
+			return zero, err
+		}
+	}
+	return r.value, r.err
+}

@@ -1,0 +1,98 @@
+package jobs
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"runtime"
+	"runtime/debug"
+)
+
+// ErrGoexit is the error of a job that ended by runtime.Goexit.
+var ErrGoexit = errors.New("jobs: job called runtime.Goexit")
+
+// PanicError is the error of a job that panicked.
+type PanicError struct {
+	Value any
+	Stack []byte // of the job
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("jobs: job panicked: %v", e.Value) }
+
+// Unwrap returns the panic's value if it is an error.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// coro is a coroutine that runs one task after another. It is created and
+// resumed by the loop only: the thread-lock state at each switch must be that
+// of its creation, or the runtime aborts the process.
+type coro struct {
+	resume func() (struct{}, bool)
+	stop   func()
+	yield  func(struct{}) bool
+	t      *task
+	dead   bool // Goexit is under way in it: not to be reused
+}
+
+func newCoro() *coro {
+	c := new(coro)
+	c.resume, c.stop = iter.Pull(c.loop)
+	return c
+}
+
+// loop runs the tasks it is given, until stop.
+func (c *coro) loop(yield func(struct{}) bool) {
+	c.yield = yield
+	for {
+		c.run()
+		if !yield(struct{}{}) {
+			return
+		}
+	}
+}
+
+// run runs one task to its end. A panic becomes the job's error. Goexit cannot
+// be called off, and iter.Pull would pass it on to the loop; so the coroutine
+// stops for good inside this deferred call, and is thrown away.
+func (c *coro) run() {
+	defer func() {
+		t := c.t
+		if t.state == stateDone {
+			return
+		}
+		if v := recover(); v != nil {
+			t.err = &PanicError{Value: v, Stack: debug.Stack()}
+			t.state = stateDone
+			return
+		}
+		t.err, t.state = ErrGoexit, stateDone
+		if t.errExit != nil {
+			t.err = t.errExit
+		}
+		c.dead = true
+		c.yield(struct{}{})
+	}()
+	t := c.t
+	t.err = t.fn(Job{t, t.gen})
+	t.state = stateDone
+}
+
+// discard ends an idle coroutine. One that Goexit left half unwound passes the
+// Goexit on to whoever stops it: a goroutine made for that.
+func (c *coro) discard() {
+	if c.dead {
+		go c.stop()
+		return
+	}
+	c.stop()
+}
+
+// pause switches to whoever resumed the task. A coroutine stopped while its
+// task is paused ends it.
+func (c *coro) pause() {
+	if !c.yield(struct{}{}) {
+		runtime.Goexit()
+	}
+}

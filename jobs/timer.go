@@ -1,0 +1,114 @@
+package jobs
+
+import (
+	"math"
+	"os"
+	"time"
+)
+
+// timer is a moment in loop time at which a job or a source is looked at. It is
+// a hint: whoever it is for may have moved on.
+type timer struct {
+	when int64
+	t    *task
+	gen  uint32
+	src  *source
+}
+
+// timerHeap is a binary heap by when.
+type timerHeap []timer
+
+func (h timerHeap) next() int64 {
+	if len(h) == 0 {
+		return math.MaxInt64
+	}
+	return h[0].when
+}
+
+func (h *timerHeap) push(x timer) {
+	*h = append(*h, x)
+	q := *h
+	for i := len(q) - 1; i > 0; {
+		up := (i - 1) / 2
+		if q[up].when <= q[i].when {
+			break
+		}
+		q[up], q[i] = q[i], q[up]
+		i = up
+	}
+}
+
+func (h *timerHeap) pop() timer {
+	q := *h
+	top, last := q[0], len(q)-1
+	q[0], q[last] = q[last], timer{}
+	q = q[:last]
+	*h = q
+	for i := 0; ; {
+		least := i
+		for c := 2*i + 1; c <= 2*i+2 && c < last; c++ {
+			if q[c].when < q[least].when {
+				least = c
+			}
+		}
+		if least == i {
+			return top
+		}
+		q[i], q[least] = q[least], q[i]
+		i = least
+	}
+}
+
+// untilTimer is how long the loop may sleep, -1 for ever.
+func (s *Scheduler) untilTimer() time.Duration {
+	when := s.timers.next()
+	if when == math.MaxInt64 {
+		return -1
+	}
+	return max(time.Duration(when-s.now()), 0)
+}
+
+// expire acts on the timers that are due.
+func (s *Scheduler) expire() {
+	if len(s.timers) == 0 {
+		return
+	}
+	now := s.now()
+	for s.timers.next() <= now {
+		x := s.timers.pop()
+		switch {
+		case x.t != nil:
+			if x.t.gen == x.gen && x.t.on == onSleep && x.t.until == x.when {
+				s.wake(x.t, nil)
+			}
+		case x.src.timerAt == x.when:
+			x.src.timerAt = 0
+			s.expireSource(x.src, now)
+		}
+	}
+}
+
+// setTimer sees to it that a timer no later than the source's deadline is in
+// the heap. Deadlines are lazy: one that moves back leaves its timer, which is
+// set again when it fires.
+func (s *Scheduler) setTimer(src *source) {
+	if src.deadline != 0 && (src.timerAt == 0 || src.deadline < src.timerAt) {
+		src.timerAt = src.deadline
+		s.timers.push(timer{when: src.deadline, src: src})
+	}
+}
+
+func (s *Scheduler) expireSource(src *source, now int64) {
+	switch {
+	case src.stopped || src.deadline == 0:
+	case src.deadline > now:
+		s.setTimer(src)
+	case src.waiters != nil:
+		for src.waiters != nil {
+			s.wake(src.waiters, os.ErrDeadlineExceeded)
+		}
+	case src.fn != nil && !src.active:
+		src.deadline = 0
+		s.startWatch(src, os.ErrDeadlineExceeded)
+	}
+}

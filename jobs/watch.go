@@ -1,0 +1,104 @@
+package jobs
+
+import (
+	"time"
+
+	"bide/waitctx"
+)
+
+// Watch keeps a WaitCtx registered for longer than a job: the stackless rest.
+// While no job is active on it nothing but the registration exists; readiness
+// starts a pooled job, and when that returns its stack goes back. It is a small
+// comparable value whose zero value stands for none. Its methods belong to the
+// loop: call them from a job, from Post, or before Run.
+type Watch struct{ src *source }
+
+// Watch binds wc and registers its waits at the end of the turn. Each time one
+// is ready and no job waits on it, fn is started as a job, one at a time; fn
+// should read until it would block, since one that returns with data left is
+// started again, at most once a turn. A nil fn starts nothing: jobs wait with
+// Watch.Wait. waitctx.ErrBusy means that wc is bound already.
+func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
+	src := &source{s: s, wc: wc, fn: fn}
+	if err := s.bind(src); err != nil {
+		return Watch{}, err
+	}
+	s.touch(src)
+	return Watch{src}, nil
+}
+
+// Wait pauses j until a wait of w is ready. Several jobs may wait; all are
+// resumed. It returns os.ErrDeadlineExceeded past w's deadline and ErrCanceled
+// once w was stopped.
+func (w Watch) Wait(j Job) error {
+	t, err := j.loop()
+	if err != nil {
+		return err
+	}
+	src := w.src
+	if src == nil || src.stopped {
+		return ErrCanceled
+	}
+	if src.deadline != 0 && src.deadline <= src.s.now() {
+		return errDeadline
+	}
+	return t.blockOnSource(src, 0)
+}
+
+// SetFunc replaces the function readiness starts; nil for none.
+func (w Watch) SetFunc(fn func(Job) error) {
+	if w.src == nil || w.src.stopped {
+		return
+	}
+	w.src.fn = fn
+	if fn != nil && !w.src.active {
+		w.src.s.listen(w.src, 0)
+	}
+}
+
+// SetLow has the function's jobs run at low priority, or no longer.
+func (w Watch) SetLow(low bool) {
+	if w.src != nil {
+		w.src.low = low
+	}
+}
+
+// SetInterest changes what the wait under key is for.
+func (w Watch) SetInterest(key any, i waitctx.Interest) error {
+	if w.src == nil || w.src.stopped {
+		return ErrCanceled
+	}
+	err := w.src.wc.SetInterest(key, i)
+	w.src.s.touch(w.src)
+	return err
+}
+
+// SetDeadline sets when waiting ends with os.ErrDeadlineExceeded; the zero time
+// is never. With no job waiting the function is started once, and its Reason
+// is os.ErrDeadlineExceeded.
+func (w Watch) SetDeadline(at time.Time) {
+	src := w.src
+	if src == nil || src.stopped {
+		return
+	}
+	src.deadline = src.s.at(at)
+	if src.deadline != 0 && src.deadline <= src.s.now() {
+		src.s.expireSource(src, src.s.now())
+		return
+	}
+	src.s.setTimer(src)
+}
+
+// Stop ends the watch: waiting jobs get ErrCanceled, and the context is closed.
+// Its cleanups run at the end of the turn, once the deletes were applied. A job
+// that the function was started as goes on.
+func (w Watch) Stop() {
+	src := w.src
+	if src == nil || src.stopped {
+		return
+	}
+	for src.waiters != nil {
+		src.s.wake(src.waiters, ErrCanceled)
+	}
+	src.s.retire(src)
+}

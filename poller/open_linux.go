@@ -1,0 +1,11 @@
+package poller
+
+import (
+	"bide/poller/pollfd"
+)
+
+func backends() []backend {
+	return []backend{
+		{"pollfd", func() (Poller, error) { return pollfd.New() }},
+	}
+}

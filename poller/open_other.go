@@ -1,0 +1,5 @@
+//go:build !unix
+
+package poller
+
+func backends() []backend { return nil }

@@ -1,0 +1,9 @@
+//go:build unix && !linux
+
+package poller
+
+import "bide/poller/pollfd"
+
+func backends() []backend {
+	return []backend{{"pollfd", func() (Poller, error) { return pollfd.New() }}}
+}

@@ -1,0 +1,19 @@
+// Package pollertest is the conformance suite of package poller, and an
+// in-memory poller for tests of what is built on one.
+//
+// A backend's test file is one call:
+//
+//	func TestPoller(t *testing.T) {
+//		pollertest.Test(t, func(t *testing.T) poller.Poller {
+//			p, err := epoll.New()
+//			if err != nil {
+//				t.Fatal(err)
+//			}
+//			return p
+//		})
+//	}
+//
+// Subtests are named by the numbers of the invariants they hold the backend
+// to. What a backend declares in its Caps decides what is expected of it, so
+// that the declaration is tested too.
+package pollertest

@@ -1,0 +1,250 @@
+//go:build unix
+
+package pollertest
+
+import (
+	"errors"
+	"math"
+	"runtime"
+	"time"
+
+	"bide/internal/fdtest"
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+// statusTests are group C: hang-up, errors, and files that are no streams.
+var statusTests = []subtest{
+	{"19 pipe writer closed", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		reg := s.add(r, readable)
+		w.Close()
+		s.expect(reg, waitctx.ReadyIn|waitctx.ReadyHup)
+	}},
+	{"19 pipe writer closed with data left", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		reg := s.add(r, readable)
+		w.Write("x")
+		w.Close()
+		s.expect(reg, waitctx.ReadyIn)
+		if got := r.Read(8); got != "x" {
+			s.Errorf("read = %q, want x", got)
+		}
+		s.expect(reg, waitctx.ReadyIn)
+	}},
+	{"20 pipe reader closed", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		w.Fill()
+		reg := s.add(w, writable)
+		s.silent()
+		r.Close()
+		s.expect(reg, waitctx.ReadyOut|waitctx.ReadyErr)
+	}},
+	{"21 peer shut down writing", func(s *suite) {
+		a, b := fdtest.TCP(s)
+		reg := s.add(a, readable)
+		b.Write("x")
+		if err := unix.Shutdown(b.Num(), unix.SHUT_WR); err != nil {
+			s.Fatalf("shutdown: %v", err)
+		}
+		want := waitctx.ReadyIn
+		if s.caps.Name != "pollfd" || runtime.GOOS == "linux" {
+			want |= waitctx.ReadyRdHup
+		}
+		s.expect(reg, want)
+		if got := a.Read(8); got != "x" {
+			s.Errorf("read = %q, want the data before the end", got)
+		}
+		s.expect(reg, want)
+		if got := a.Read(8); got != "" {
+			s.Errorf("read = %q, want the end", got)
+		}
+	}},
+	{"22 connection reset", func(s *suite) {
+		a, b := fdtest.TCP(s)
+		reg := s.add(a, readable)
+		if err := unix.SetsockoptLinger(b.Num(), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
+			s.Fatalf("SO_LINGER: %v", err)
+		}
+		b.Close()
+		got := s.expect(reg, waitctx.ReadyIn)
+		if got&(waitctx.ReadyErr|waitctx.ReadyHup) == 0 {
+			s.Errorf("ready = %s after a reset, want Err or Hup", readyString(got))
+		}
+	}},
+	{"23 connect refused", func(s *suite) {
+		l, addr := fdtest.Listen(s)
+		l.Close()
+		c := fdtest.Socket(s)
+		err := unix.Connect(c.Num(), addr)
+		if err == unix.ECONNREFUSED {
+			s.Skip("refused at once")
+		}
+		if err != unix.EINPROGRESS {
+			s.Fatalf("connect: %v", err)
+		}
+		s.expect(s.add(c, writable), waitctx.ReadyOut|waitctx.ReadyErr)
+		if code, err := unix.GetsockoptInt(c.Num(), unix.SOL_SOCKET, unix.SO_ERROR); unix.Errno(code) != unix.ECONNREFUSED {
+			s.Errorf("SO_ERROR = %v, %v, want ECONNREFUSED", unix.Errno(code), err)
+		}
+	}},
+	{"23 connect done", func(s *suite) {
+		l, addr := fdtest.Listen(s)
+		accept := s.add(l, readable)
+		c := fdtest.Socket(s)
+		if err := unix.Connect(c.Num(), addr); err != nil && err != unix.EINPROGRESS {
+			s.Fatalf("connect: %v", err)
+		}
+		s.expect(accept, waitctx.ReadyIn)
+		s.delete(accept)
+		if got := s.expect(s.add(c, writable), waitctx.ReadyOut); got&waitctx.ReadyErr != 0 {
+			s.Errorf("ready = %s after connect, want Out", readyString(got))
+		}
+	}},
+	{"24 hang-up of a silent wait is told", func(s *suite) {
+		a, b := fdtest.Socketpair(s)
+		reg := s.add(a, waitctx.Silent)
+		b.Write("x")
+		s.silent()
+		b.Close()
+		s.expect(reg, waitctx.ReadyHup)
+	}},
+	{"24 hung up and suppressed: no spin", func(s *suite) {
+		for _, i := range []waitctx.Interest{waitctx.Silent, readable, writable} {
+			a, b := fdtest.Socketpair(s)
+			reg := s.add(a, i)
+			b.Close()
+			s.expect(reg, waitctx.ReadyHup)
+			s.suppress(reg)
+			s.silent()
+			s.idle(100 * time.Millisecond)
+			s.rearm(reg)
+			s.expect(reg, waitctx.ReadyHup)
+			s.delete(reg)
+		}
+	}},
+	{"25 regular file", func(s *suite) { s.file("/bin/sh") }},
+	{"25 directory", func(s *suite) { s.file("/") }},
+	{"25 null device", func(s *suite) {
+		reg := newReg(fdtest.Open(s, "/dev/null").FD(), readable)
+		err := s.Apply([]waitctx.Change{reg.add()})
+		if errors.Is(err, waitctx.ErrNotPollable) && s.caps.Files == waitctx.RejectFiles {
+			return // Linux has no poll method for it
+		}
+		if err != nil {
+			s.Fatalf("Apply() = %v, want nil", err)
+		}
+		s.expect(reg, waitctx.ReadyIn)
+	}},
+	{"26 bad descriptor fails alone", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		gone, _ := fdtest.Pipe(s)
+		gone.Close()
+		good := newReg(r.FD(), readable)
+		changes := []waitctx.Change{
+			newReg(gone.FD(), readable).add(),
+			newReg(waitctx.BadFD, readable).add(),
+			newReg(math.MaxInt32, writable).add(),
+			good.add(),
+		}
+		if err := s.Apply(changes); !errors.Is(err, unix.EBADF) {
+			s.Errorf("Apply() = %v, want EBADF", err)
+		}
+		for _, c := range changes[:3] {
+			if !errors.Is(c.Err, unix.EBADF) {
+				s.Errorf("Err of descriptor %d = %v, want EBADF", int(c.FD), c.Err)
+			}
+		}
+		if changes[3].Err != nil {
+			s.Errorf("Err of the good descriptor = %v, want nil", changes[3].Err)
+		}
+		w.Write("x")
+		s.expect(good, waitctx.ReadyIn)
+	}},
+	{"26 what failed is not held", func(s *suite) {
+		gone, _ := fdtest.Pipe(s)
+		gone.Close()
+		bad := newReg(gone.FD(), readable)
+		if err := s.Apply([]waitctx.Change{bad.add()}); !errors.Is(err, unix.EBADF) {
+			s.Errorf("Apply() = %v, want EBADF", err)
+		}
+		if err := s.Apply([]waitctx.Change{bad.delete()}); !errors.Is(err, waitctx.ErrNotFound) {
+			s.Errorf("Apply() of its delete = %v, want ErrNotFound", err)
+		}
+	}},
+	{"26 Err of an earlier failure is cleared", func(s *suite) {
+		r, _ := fdtest.Pipe(s)
+		c := newReg(r.FD(), readable).add()
+		c.Err = unix.EIO
+		changes := []waitctx.Change{c}
+		if err := s.Apply(changes); err != nil || changes[0].Err != nil {
+			s.Errorf("Apply() = %v with Err %v, want nil", err, changes[0].Err)
+		}
+	}},
+	{"27 closed listener is silent", func(s *suite) {
+		l, _ := fdtest.Listen(s)
+		reg := s.add(l, readable)
+		s.silent()
+		l.Close()
+		for _, e := range s.wait(16, quiet) {
+			if e.Token != reg.Token || e.Ready != waitctx.ReadyClosed {
+				s.Errorf("Wait told %s of token %#x, want at most Closed", readyString(e.Ready), e.Token)
+			}
+		}
+		s.silent()
+		s.delete(reg)
+	}},
+	{"28 socket never connected", func(s *suite) {
+		// Linux says writable and hung up, the BSDs differ. What counts is
+		// that the answer is no error and can be silenced.
+		reg := s.add(fdtest.Socket(s), readable|writable)
+		for _, e := range s.wait(16, quiet) {
+			if e.Err != nil || e.Ready&waitctx.ReadyClosed != 0 {
+				s.Errorf("Wait told %s, %v", readyString(e.Ready), e.Err)
+			}
+			s.suppress(reg)
+		}
+		s.silent()
+		s.idle(100 * time.Millisecond)
+	}},
+	{"29 out-of-band data", func(s *suite) {
+		a, b := fdtest.TCP(s)
+		reg := s.add(a, waitctx.Priority)
+		b.Write("x")
+		s.silent()
+		if err := unix.Sendto(b.Num(), []byte("!"), unix.MSG_OOB, nil); err != nil {
+			s.Skipf("MSG_OOB: %v", err)
+		}
+		s.expect(reg, waitctx.ReadyPri)
+	}},
+}
+
+// file checks what a regular file or directory is answered with.
+func (s *suite) file(path string) {
+	s.Helper()
+	reg := newReg(fdtest.Open(s, path).FD(), readable)
+	changes := []waitctx.Change{reg.add()}
+	err := s.Apply(changes)
+	switch s.caps.Files {
+	case waitctx.FilesReady:
+		if err != nil {
+			s.Fatalf("Apply() = %v, want nil", err)
+		}
+		for range 3 {
+			s.expect(reg, waitctx.ReadyIn)
+		}
+		s.suppress(reg)
+		s.silent()
+		s.rearm(reg)
+		s.expect(reg, waitctx.ReadyIn)
+		s.delete(reg)
+		s.silent()
+	case waitctx.RejectFiles:
+		if !errors.Is(err, waitctx.ErrNotPollable) || !errors.Is(changes[0].Err, waitctx.ErrNotPollable) {
+			s.Fatalf("Apply() = %v with Err %v, want ErrNotPollable", err, changes[0].Err)
+		}
+	default:
+		s.Fatalf("Caps.Files = %d, which means nothing", s.caps.Files)
+	}
+}

@@ -1,0 +1,267 @@
+//go:build unix
+
+package pollfd
+
+import (
+	"errors"
+	"math"
+	"os"
+	"sync"
+	"time"
+
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+// Poller waits by poll(2). Make one with [New].
+//
+// Apply, Wake and Close may be called from any goroutine, also while another
+// one is in Wait. Suppress and Rearm belong to the goroutine that waits.
+type Poller struct {
+	wake pipe
+
+	mu      sync.Mutex // guards everything below
+	left    sync.Cond  // signalled when a waiter leaves
+	waiting bool       // some goroutine is in Wait
+	polling bool       // it is in poll(2), or about to be, and needs a byte to come back
+	written bool       // that byte is in the pipe
+	woken   bool       // Wake was called and no Wait has returned since
+	closed  bool
+
+	byID map[waitctx.ID]*registration
+	set  pollSet
+}
+
+// registration is what the poller knows of one ID.
+type registration struct {
+	id       waitctx.ID
+	fd       int32
+	token    waitctx.Token
+	interest waitctx.Interest
+
+	suppressed bool // by the scheduler; left out of the set
+	lost       bool // the kernel answered POLLNVAL; left out of the set
+	deleted    bool // still in the set's order until it is built again
+	slot       int  // index in the set's fds, or outside
+}
+
+// New returns a poller without registrations.
+func New() (*Poller, error) {
+	wake, err := newPipe()
+	if err != nil {
+		return nil, err
+	}
+	p := &Poller{wake: wake, byID: make(map[waitctx.ID]*registration)}
+	p.left.L = &p.mu
+	return p, nil
+}
+
+// Apply brings the registrations up to date. Deletes run first, whatever the
+// order of changes; every change is tried, its Err is set, and the errors are
+// returned joined. A Wait under way takes the changes into account.
+func (p *Poller) Apply(changes []waitctx.Change) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var errs []error
+	for _, deletes := range []bool{true, false} {
+		for i := range changes {
+			c := &changes[i]
+			if (c.Op == waitctx.OpDelete) != deletes {
+				continue
+			}
+			if c.Err = p.applyLocked(c); c.Err != nil {
+				errs = append(errs, c.Err)
+			}
+		}
+	}
+	if len(changes) > len(errs) {
+		p.interruptLocked()
+	}
+	return errors.Join(errs...)
+}
+
+// Wait fills dst with what is ready and returns how many events that are. It
+// blocks until there is one, until timeout has passed (never, if negative), or
+// until Wake; the last two return 0 and no error. With more ready than dst
+// holds, the next Wait goes on where this one stopped.
+//
+// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
+// during Wait answers waitctx.ErrClosed.
+func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	start := time.Now()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return 0, waitctx.ErrClosed
+	}
+	if p.waiting {
+		return 0, waitctx.ErrBusy
+	}
+	p.waiting = true
+	defer func() {
+		p.waiting = false
+		p.left.Broadcast()
+	}()
+	for {
+		rest := time.Duration(-1)
+		switch {
+		case p.woken:
+			rest = 0
+		case timeout >= 0:
+			rest = max(0, timeout-time.Since(start))
+		}
+		ready, err := p.pollLocked(rest)
+		if p.closed {
+			return 0, waitctx.ErrClosed
+		}
+		if err != nil {
+			return 0, err
+		}
+		n := 0
+		if ready > 0 {
+			n = p.set.collect(dst)
+		}
+		// A dst without room must not turn a ready descriptor into a spin.
+		done := n > 0 || p.woken || ready > 0 && len(dst) == 0
+		if done || timeout >= 0 && time.Since(start) >= timeout {
+			p.woken = false
+			return n, nil
+		}
+	}
+}
+
+// Wake makes the Wait under way return, or else the next one. Wakes without a
+// Wait between them count as one.
+func (p *Poller) Wake() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return waitctx.ErrClosed
+	}
+	p.woken = true
+	p.interruptLocked()
+	return nil
+}
+
+// Suppress silences a registration until Rearm: the next Wait leaves it out.
+func (p *Poller) Suppress(_ waitctx.FD, id waitctx.ID) { p.setSuppressed(id, true) }
+
+// Rearm undoes Suppress. What is ready by then is reported by the next Wait.
+func (p *Poller) Rearm(_ waitctx.FD, id waitctx.ID) { p.setSuppressed(id, false) }
+
+// Caps says what poll(2) can do.
+func (p *Poller) Caps() waitctx.Caps {
+	return waitctx.Caps{
+		Name:     "pollfd",
+		Files:    waitctx.FilesReady,
+		Pipes:    true,
+		SubMilli: subMilli,
+	}
+}
+
+// FD returns false: poll(2) has no descriptor of its own.
+func (p *Poller) FD() (waitctx.FD, bool) { return waitctx.BadFD, false }
+
+// Close makes a Wait under way return waitctx.ErrClosed and frees the
+// poller's descriptors once it has. Closing again does nothing.
+func (p *Poller) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return nil
+	}
+	p.closed = true
+	p.interruptLocked()
+	for p.waiting {
+		p.left.Wait()
+	}
+	clear(p.byID)
+	p.set = pollSet{}
+	return p.wake.close()
+}
+
+// applyLocked carries out one change.
+func (p *Poller) applyLocked(c *waitctx.Change) error {
+	if p.closed {
+		return waitctx.ErrClosed
+	}
+	r := p.byID[c.ID]
+	if c.Op == waitctx.OpAdd {
+		if r != nil {
+			return waitctx.ErrExists
+		}
+		return p.addLocked(c)
+	}
+	if r == nil {
+		return waitctx.ErrNotFound
+	}
+	switch c.Op {
+	case waitctx.OpDelete:
+		r.deleted = true
+		delete(p.byID, c.ID)
+	case waitctx.OpModify:
+		r.token, r.interest = c.Token, c.Interest
+	default:
+		return errors.ErrUnsupported
+	}
+	p.set.stale = true
+	return nil
+}
+
+// addLocked registers a descriptor that is open. poll(2) would tell only in
+// the next Wait, too late for the change's Err.
+func (p *Poller) addLocked(c *waitctx.Change) error {
+	if c.FD > math.MaxInt32 {
+		return os.NewSyscallError("fcntl", unix.EBADF)
+	}
+	if _, err := unix.FcntlInt(uintptr(c.FD), unix.F_GETFD, 0); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	r := &registration{id: c.ID, fd: int32(c.FD), token: c.Token, interest: c.Interest, slot: outside}
+	p.byID[c.ID] = r
+	p.set.add(r)
+	return nil
+}
+
+// pollLocked runs one poll(2), with the lock released meanwhile, and returns
+// how many descriptors of the set are ready. A signal counts as none: the
+// caller knows its deadline and comes back.
+func (p *Poller) pollLocked(timeout time.Duration) (int, error) {
+	p.set.build(p.wake.r)
+	p.polling = true
+	p.mu.Unlock()
+	ready, err := poll(p.set.fds, timeout)
+	p.mu.Lock()
+	p.polling = false
+	if p.written {
+		p.written = false
+		p.wake.drain()
+		if err == nil && p.set.fds[0].Revents != 0 {
+			ready--
+		}
+	}
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	return ready, os.NewSyscallError("poll", err)
+}
+
+// interruptLocked makes a poll(2) under way return. The pipe never holds more
+// than one byte, so that the write cannot find it full.
+func (p *Poller) interruptLocked() {
+	if p.polling && !p.written {
+		p.written = true
+		p.wake.write()
+	}
+}
+
+// setSuppressed leaves a registration out of the set, or takes it in again.
+func (p *Poller) setSuppressed(id waitctx.ID, on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r := p.byID[id]; r != nil && r.suppressed != on {
+		r.suppressed = on
+		p.set.stale = true
+	}
+}

@@ -1,0 +1,206 @@
+package waitctx
+
+// Dirty reports whether Changes would return something.
+func (c *WaitCtx) Dirty() bool { return c.dirty != 0 }
+
+// Changes appends to dst what a poller must be told: deletes, then modifies,
+// then adds. It is a peek: until Ack, the next call reports the same again,
+// brought up to date. Its cost is in the number of changes, never of waits.
+func (c *WaitCtx) Changes(dst []Change) []Change {
+	if c.dirty == 0 {
+		return dst
+	}
+	var ops [OpAdd + 1]bool
+	for p := c.dirty; p != 0; {
+		e := c.at(p - 1)
+		e.told = e.pending()
+		ops[e.told] = true
+		p = e.next
+	}
+	for op := OpDelete; op <= OpAdd; op++ {
+		if ops[op] {
+			dst = c.appendOp(dst, op)
+		}
+	}
+	return dst
+}
+
+// pending is what has to be told of an entry now.
+func (e *entry) pending() Op {
+	switch {
+	case e.gone:
+		return OpDelete
+	case e.state != live:
+		return OpAdd
+	case e.w.Interest != e.known || e.offered != e.known || e.rebound:
+		return OpModify
+	}
+	return 0
+}
+
+func (c *WaitCtx) appendOp(dst []Change, op Op) []Change {
+	for p := c.dirty; p != 0; {
+		e := c.at(p - 1)
+		if e.told == op {
+			if op != OpDelete {
+				e.offered, e.retoken = e.w.Interest, true
+			}
+			if e.state == fresh {
+				e.state = offered
+			}
+			dst = append(dst, Change{
+				Op: op, ID: e.id, FD: e.w.FD, Kind: e.w.Kind,
+				Interest: e.w.Interest, Token: c.token(p-1, e),
+			})
+		}
+		p = e.next
+	}
+	return dst
+}
+
+func (c *WaitCtx) token(p int32, e *entry) Token {
+	if c.bound {
+		return c.base | Token(p)
+	}
+	return Token(e.id)
+}
+
+// Ack says that what the last Changes returned has been applied, except for
+// the failed ones, given with their Err. What was changed after that Changes
+// stays pending.
+//
+// A wait whose add failed is removed, its cleanup runs, and Err keeps the
+// reason under its key. A failed modify leaves the interest that was
+// acknowledged before, and Err keeps the reason. A failed delete stays pending.
+func (c *WaitCtx) Ack(failed ...Change) {
+	p := c.dirty
+	c.dirty = 0
+	for p != 0 {
+		place := p - 1
+		e := c.at(place)
+		p = e.next
+		e.isDirty = false
+		c.ack(place, e, failed)
+	}
+	c.cleanups()
+}
+
+func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
+	told := e.told
+	e.told = 0
+	bad, err := false, error(nil)
+	if len(failed) != 0 && told != 0 {
+		for i := range failed {
+			if failed[i].ID == e.id {
+				bad, err = true, failed[i].Err
+			}
+		}
+	}
+	if bad && !e.gone {
+		c.refuse(e.key, err)
+	}
+	switch {
+	case told == OpDelete && !bad:
+		c.retire(place, e)
+		return
+	case told == OpAdd && bad:
+		if !e.gone { // else Clear took it already, and its descriptor with it
+			c.live--
+			e.gone, e.cleanup = true, e.w.Cleanup != nil
+			if c.more.places != nil {
+				delete(c.more.places, e.key)
+			}
+		}
+		c.retire(place, e)
+		return
+	case told == OpModify && bad:
+		if e.w.Interest == e.offered {
+			e.w.Interest = e.known
+		}
+		e.offered, e.rebound = e.known, false
+	case told == OpAdd || told == OpModify:
+		e.state, e.known = live, e.offered
+		if e.retoken {
+			e.rebound = false
+		}
+	}
+	if e.gone || e.state != live || e.pending() != 0 {
+		c.mark(place, e)
+	}
+}
+
+// refuse keeps the kernel's reason under the key.
+func (c *WaitCtx) refuse(key any, err error) {
+	m := c.extra()
+	if m.errs == nil {
+		m.errs = make(map[any]error, 1)
+	}
+	m.errs[key] = err
+}
+
+// Acquire makes the context one job's until Relinquish; a second job gets
+// ErrBusy. Package jobs calls both.
+func (c *WaitCtx) Acquire() error {
+	if c.owned {
+		return ErrBusy
+	}
+	c.owned = true
+	return nil
+}
+
+// Relinquish ends the ownership that Acquire began.
+func (c *WaitCtx) Relinquish() { c.owned = false }
+
+// Bind takes the context over for a consumer: until Unbind its changes carry
+// the token base|n, where n < MaxWaits is the place of the wait and Find turns
+// such a token back into it. The low 16 bits of base must be zero. A second
+// consumer gets ErrBusy. Waits the kernel holds already are reported as
+// modified, since their token is another. An unbound context uses the ID of
+// each registration as its token.
+func (c *WaitCtx) Bind(base Token) error {
+	if c.bound {
+		return ErrBusy
+	}
+	c.bound, c.base = true, base&^(MaxWaits-1)
+	c.retokenAll()
+	return nil
+}
+
+// Unbind gives the context back, to be bound by the next consumer. Waits stay
+// as they are.
+func (c *WaitCtx) Unbind() { c.bound = false }
+
+func (c *WaitCtx) retokenAll() {
+	if c.used == 0 {
+		return
+	}
+	for p := range c.size() {
+		if e := c.at(p); e.state > fresh && !e.gone {
+			e.rebound, e.retoken = true, false
+			c.mark(p, e)
+		}
+	}
+}
+
+// Find returns the wait a token of this bound context stands for.
+func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
+	p := int32(t & (MaxWaits - 1))
+	if !c.bound || t&^(MaxWaits-1) != c.base || p >= c.size() {
+		return nil, 0, Wait{}, false
+	}
+	e := c.at(p)
+	if e.state == unused || e.gone {
+		return nil, 0, Wait{}, false
+	}
+	return e.key, e.id, e.w, true
+}
+
+// ID returns the ID of the registration under key, or 0.
+func (c *WaitCtx) ID(key any) ID {
+	if canCompare(key) {
+		if p := c.find(key); p >= 0 {
+			return c.at(p).id
+		}
+	}
+	return 0
+}

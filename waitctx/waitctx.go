@@ -1,0 +1,436 @@
+package waitctx
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"sync/atomic"
+)
+
+// Wait is one descriptor a job waits for.
+type Wait struct {
+	FD       FD
+	Interest Interest // zero means Readable
+	Kind     Kind
+	Data     any // the producer's own; never looked at here
+	// Cleanup, if set, runs once when the context drops the wait by itself: by
+	// Release, by Close, or because the kernel refused it. It runs after the
+	// delete was acknowledged, so it may close FD. Clear and Replace hand the
+	// wait back instead and do not run it.
+	Cleanup func(key any, w Wait)
+}
+
+// MaxWaits is how many waits one context holds at a time.
+const MaxWaits = 1 << placeBits
+
+const (
+	placeBits = 16
+	mapFrom   = 9 // entries from which keys are found by a map
+)
+
+// Errors of Set, Replace and SetInterest.
+var (
+	ErrKeyExists = errors.New("waitctx: key is already set (use Replace)")
+	ErrNoKey     = errors.New("waitctx: no such key")
+	ErrBadKey    = errors.New("waitctx: key cannot be compared")
+	ErrBadFD     = errors.New("waitctx: bad file descriptor")
+	ErrFull      = fmt.Errorf("waitctx: more than %d waits", MaxWaits)
+)
+
+// lastID numbers registrations for the whole process, so that an ID names one
+// registration whichever context and poller it meets.
+var lastID atomic.Uint64
+
+// WaitCtx is a keyed set of waits that reports how it changed. The zero value
+// is an empty context ready for use. It must not be copied after first use and
+// holds no lock: all calls come from its owner, the goroutine that runs the
+// job or the loop.
+type WaitCtx struct {
+	first entry // most contexts have one wait: it lies here, at place 0
+	rest  []entry
+
+	dirty int32 // place+1 of the first entry with something to report, newest first
+	free  int32 // place+1 of the first free entry of rest
+	doom  int32 // place+1 of the first entry whose cleanup is due
+
+	live   int32 // entries found by key
+	used   int32 // entries in use, those being deleted included
+	owned  bool
+	bound  bool
+	closed bool
+
+	base Token // with bound: of every change
+	more *more // what few contexts need
+}
+
+// more holds what few contexts need, so that the others stay small.
+type more struct {
+	places   map[any]int32 // key to place, once there are mapFrom entries
+	errs     map[any]error // why the kernel refused a wait, by key
+	callback Callback
+	arg      any
+	status   Status
+}
+
+// entry is one registration. Its life:
+//
+//	unused ─Set→ fresh ─Changes→ offered ─Ack→ live ─Ack of delete→ unused
+//
+// fresh ─Clear→ unused at once, since nobody was told. From offered on, an
+// entry leaves only by a delete that was reported and acknowledged (gone).
+type entry struct {
+	key  any
+	w    Wait // Interest is the wanted one
+	id   ID
+	next int32 // link of the dirty, free or doom list: place+1
+	prev int32 // back link of the dirty list
+
+	state   state
+	told    Op       // what the last Changes said of this entry, 0 for nothing
+	known   Interest // acknowledged
+	offered Interest // handed out by an add or modify not yet acknowledged
+	isDirty bool
+	gone    bool // cleared: invisible, its delete is on the way
+	cleanup bool // run Cleanup when the delete is acknowledged
+	rebound bool // the kernel holds another token
+	retoken bool // the change last told carries the present token
+}
+
+type state uint8
+
+const (
+	unused state = iota
+	fresh
+	offered
+	live
+)
+
+func (c *WaitCtx) at(place int32) *entry {
+	if place == 0 {
+		return &c.first
+	}
+	return &c.rest[place-1]
+}
+
+// size is the number of places, used or not.
+func (c *WaitCtx) size() int32 { return int32(len(c.rest)) + 1 }
+
+// find returns the place of key, or -1.
+func (c *WaitCtx) find(key any) int32 {
+	if c.more != nil && c.more.places != nil {
+		if p, ok := c.more.places[key]; ok {
+			return p
+		}
+		return -1
+	}
+	if c.live == 0 {
+		return -1
+	}
+	for p := range c.size() {
+		if e := c.at(p); e.state != unused && !e.gone && e.key == key {
+			return p
+		}
+	}
+	return -1
+}
+
+// canCompare reports whether key can be compared without a panic. The common
+// key types are told by a switch, since reflection costs more than the rest of
+// Set.
+func canCompare(key any) bool {
+	switch key.(type) {
+	case nil, string, int, int32, int64, uint32, uint64, uintptr, FD, ID:
+		return true
+	}
+	v := reflect.ValueOf(key)
+	return v.Kind() == reflect.Pointer || v.Comparable()
+}
+
+func (c *WaitCtx) check(key any, w *Wait) error {
+	switch {
+	case c.closed:
+		return ErrClosed
+	case !canCompare(key):
+		return fmt.Errorf("%w: %T", ErrBadKey, key)
+	case w.FD == BadFD:
+		return ErrBadFD
+	case w.Interest > Readable|Writable|Priority|Silent:
+		return fmt.Errorf("waitctx: unknown interest %#x", uint8(w.Interest))
+	}
+	if w.Interest == 0 {
+		w.Interest = Readable
+	}
+	return nil
+}
+
+// Set adds a wait under a key chosen by the producer: anything comparable. It
+// returns ErrKeyExists if the key is set, ErrBadKey, ErrBadFD, ErrFull, and
+// ErrClosed after Close. It forgets an error kept under the key.
+func (c *WaitCtx) Set(key any, w Wait) error {
+	if err := c.check(key, &w); err != nil {
+		return err
+	}
+	if c.find(key) >= 0 {
+		return ErrKeyExists
+	}
+	return c.insert(key, w)
+}
+
+func (c *WaitCtx) insert(key any, w Wait) error {
+	var p int32
+	switch {
+	case c.first.state == unused:
+		p = 0
+	case c.free != 0:
+		p = c.free - 1
+		c.free = c.at(p).next
+	case c.size() >= MaxWaits:
+		return ErrFull
+	default:
+		p = c.size()
+		c.rest = append(c.rest, entry{})
+	}
+	e := c.at(p)
+	*e = entry{key: key, w: w, id: ID(lastID.Add(1)), state: fresh}
+	c.used++
+	c.live++
+	c.mark(p, e)
+	if m := c.more; m != nil {
+		delete(m.errs, key)
+		if m.places != nil {
+			m.places[key] = p
+			return nil
+		}
+	}
+	if c.used >= mapFrom {
+		c.index()
+	}
+	return nil
+}
+
+// index builds the map from key to place.
+func (c *WaitCtx) index() {
+	m := c.extra()
+	m.places = make(map[any]int32, 2*mapFrom)
+	for p := range c.size() {
+		if e := c.at(p); e.state != unused && !e.gone {
+			m.places[e.key] = p
+		}
+	}
+}
+
+func (c *WaitCtx) extra() *more {
+	if c.more == nil {
+		c.more = new(more)
+	}
+	return c.more
+}
+
+// mark puts an entry on the dirty list.
+func (c *WaitCtx) mark(p int32, e *entry) {
+	if !e.isDirty {
+		e.isDirty = true
+		e.prev, e.next = 0, c.dirty
+		if c.dirty != 0 {
+			c.at(c.dirty - 1).prev = p + 1
+		}
+		c.dirty = p + 1
+	}
+}
+
+// Replace puts w in the place of the wait under key and hands the old one back
+// without its cleanup, as Clear followed by Set: a new registration, even for
+// the same descriptor. It returns ErrNoKey if there is none.
+func (c *WaitCtx) Replace(key any, w Wait) (Wait, error) {
+	if err := c.check(key, &w); err != nil {
+		return Wait{}, err
+	}
+	p := c.find(key)
+	if p < 0 {
+		return Wait{}, ErrNoKey
+	}
+	if c.free == 0 && c.size() >= MaxWaits && c.at(p).state != fresh {
+		return Wait{}, ErrFull
+	}
+	old := c.at(p).w
+	c.drop(p, false)
+	return old, c.insert(key, w)
+}
+
+// SetInterest changes what the wait under key is for. Zero means Readable.
+func (c *WaitCtx) SetInterest(key any, i Interest) error {
+	w := Wait{Interest: i}
+	if err := c.check(key, &w); err != nil {
+		return err
+	}
+	p := c.find(key)
+	if p < 0 {
+		return ErrNoKey
+	}
+	e := c.at(p)
+	if e.w.Interest != w.Interest {
+		e.w.Interest = w.Interest
+		c.mark(p, e)
+	}
+	return nil
+}
+
+// Get returns the wait under key.
+func (c *WaitCtx) Get(key any) (Wait, bool) {
+	if canCompare(key) {
+		if p := c.find(key); p >= 0 {
+			return c.at(p).w, true
+		}
+	}
+	return Wait{}, false
+}
+
+// Clear removes the wait under key and hands it back; its cleanup does not run
+// and its descriptor is the caller's again. To close the descriptor use
+// Release instead: here the kernel may still hold it until the delete has been
+// applied.
+func (c *WaitCtx) Clear(key any) (Wait, bool) {
+	if canCompare(key) {
+		if p := c.find(key); p >= 0 {
+			w := c.at(p).w
+			c.drop(p, false)
+			return w, true
+		}
+	}
+	return Wait{}, false
+}
+
+// Release removes the wait under key and runs its cleanup once the delete is
+// acknowledged, or at once if nobody was told of the wait. It reports whether
+// there was one.
+func (c *WaitCtx) Release(key any) bool {
+	if canCompare(key) {
+		if p := c.find(key); p >= 0 {
+			c.drop(p, true)
+			c.cleanups()
+			return true
+		}
+	}
+	return false
+}
+
+// drop makes the entry invisible. One that was never handed out is freed, or
+// put on the doom list for its cleanup.
+func (c *WaitCtx) drop(p int32, cleanup bool) {
+	e := c.at(p)
+	c.live--
+	if c.more != nil && c.more.places != nil {
+		delete(c.more.places, e.key)
+	}
+	e.gone, e.cleanup = true, cleanup && e.w.Cleanup != nil
+	if e.state != fresh {
+		c.mark(p, e)
+		return
+	}
+	c.unlink(e)
+	c.retire(p, e)
+}
+
+// unlink takes an entry off the dirty list.
+func (c *WaitCtx) unlink(e *entry) {
+	if e.prev == 0 {
+		c.dirty = e.next
+	} else {
+		c.at(e.prev - 1).next = e.next
+	}
+	if e.next != 0 {
+		c.at(e.next - 1).prev = e.prev
+	}
+}
+
+// retire ends an entry that is on no list: through the doom list if its
+// cleanup is due, else at once.
+func (c *WaitCtx) retire(p int32, e *entry) {
+	e.isDirty = false
+	if e.cleanup {
+		e.next, c.doom = c.doom, p+1
+		return
+	}
+	c.recycle(p, e)
+}
+
+func (c *WaitCtx) recycle(p int32, e *entry) {
+	*e = entry{}
+	c.used--
+	if p != 0 {
+		e.next, c.free = c.free, p+1
+	}
+	if c.used == 0 && len(c.rest) > 64 {
+		c.rest, c.free = nil, 0 // a large context that emptied keeps nothing
+		c.more.places = nil
+	}
+}
+
+// cleanups runs what is due. A cleanup may call any method: each entry is
+// recycled before its own cleanup runs.
+func (c *WaitCtx) cleanups() {
+	for c.doom != 0 {
+		p := c.doom - 1
+		e := c.at(p)
+		key, w := e.key, e.w
+		c.doom = e.next
+		c.recycle(p, e)
+		w.Cleanup(key, w)
+	}
+}
+
+// All iterates over the waits in no particular order. The context must not be
+// changed meanwhile.
+func (c *WaitCtx) All() iter.Seq2[any, Wait] {
+	return func(yield func(any, Wait) bool) {
+		for p := range c.size() {
+			if e := c.at(p); e.state != unused && !e.gone && !yield(e.key, e.w) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of waits, those not yet reported included.
+func (c *WaitCtx) Len() int { return int(c.live) }
+
+// Err says why the kernel refused the wait that was under key, until the key
+// is set again.
+func (c *WaitCtx) Err(key any) error {
+	if c.more == nil || !canCompare(key) {
+		return nil
+	}
+	return c.more.errs[key]
+}
+
+// Close removes every wait: a delete for each that the kernel may hold, whose
+// cleanup runs at its Ack; the cleanups of the others run now. Whoever applies
+// the changes must still do so once more. Later calls of Set return ErrClosed;
+// a second Close does nothing.
+func (c *WaitCtx) Close() error {
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	for p := range c.size() {
+		if e := c.at(p); e.state != unused && !e.gone {
+			c.drop(p, true)
+		}
+	}
+	c.cleanups()
+	return nil
+}
+
+// Closed reports whether Close was called.
+func (c *WaitCtx) Closed() bool { return c.closed }
+
+// Reset makes a closed context with nothing left to report ready for use
+// again, and reports whether it could.
+func (c *WaitCtx) Reset() bool {
+	if c.used != 0 || c.bound {
+		return false
+	}
+	*c = WaitCtx{}
+	return true
+}
