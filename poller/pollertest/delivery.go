@@ -203,6 +203,31 @@ var deliveryTests = []subtest{
 			s.Errorf("%d of 3 waits of one number were told within 3 waits", len(told))
 		}
 	}},
+	{"09 what did not fit is judged anew by the next wait", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		w.Write("x")
+		for range 3 {
+			s.add(r, readable)
+		}
+		if n := len(s.wait(1, patience)); n != 1 {
+			s.Fatalf("Wait() = %d, want 1", n)
+		}
+		r.Drain()
+		s.silent()
+	}},
+	{"09 what did not fit goes by a modified interest", func(s *suite) {
+		a, b := fdtest.Socketpair(s)
+		a.Fill()
+		b.Write("x")
+		regs := []reg{s.add(a, readable), s.add(a, readable)}
+		if n := len(s.wait(1, patience)); n != 1 {
+			s.Fatalf("Wait() = %d, want 1", n)
+		}
+		for _, r := range regs {
+			s.apply(r.modify(writable, r.Token))
+		}
+		s.silent()
+	}},
 	{"10 100 sources", func(s *suite) { s.manySources(100) }},
 	{"10 1000 sources", func(s *suite) { s.manySources(1000) }},
 	{"10 10000 sources", func(s *suite) {

@@ -218,10 +218,9 @@ var deleteTests = []subtest{
 	}},
 	{"18 add of an ID that is held", func(s *suite) {
 		r, w := fdtest.Pipe(s)
-		other, _ := fdtest.Pipe(s)
 		reg := s.add(r, readable)
-		again := reg
-		again.FD, again.Token = other.FD(), 7
+		again := reg // an ID belongs to one descriptor: (fd, ID) names a registration
+		again.Token = 7
 		changes := []waitctx.Change{again.add()}
 		err := s.Apply(changes)
 		if !errors.Is(err, waitctx.ErrExists) || !errors.Is(changes[0].Err, waitctx.ErrExists) {

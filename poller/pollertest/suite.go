@@ -29,7 +29,7 @@ var lastID atomic.Uint64
 func Test(t *testing.T, open func(t *testing.T) poller.Poller) {
 	for _, list := range [][]subtest{
 		deliveryTests, deleteTests, statusTests, wakeTests, timeTests,
-		suppressTests,
+		concurrencyTests, stressTests, multiTests, suppressTests, modelTests,
 	} {
 		for _, st := range list {
 			t.Run(st.name, func(t *testing.T) {

@@ -1,0 +1,66 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Group is several schedulers, one loop each, for many cores. A job never moves
+// from one to another; what is spread over them is connections.
+type Group struct{ loops []*Scheduler }
+
+// NewGroup returns a Group of n schedulers with the same options.
+func NewGroup(n int, opts ...Option) (*Group, error) {
+	if n < 1 {
+		return nil, errors.New("jobs: a group needs at least one loop")
+	}
+	g := new(Group)
+	for range n {
+		s, err := New(opts...)
+		if err != nil {
+			g.Close()
+			return nil, err
+		}
+		g.loops = append(g.loops, s)
+	}
+	return g, nil
+}
+
+// Schedulers returns the group's loops.
+func (g *Group) Schedulers() []*Scheduler { return g.loops }
+
+// Run runs every loop on a goroutine of its own, until ctx is done or a loop
+// fails; then the others end too. It returns the first error.
+func (g *Group) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for _, s := range g.loops {
+		wg.Go(func() {
+			if err := s.Run(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+// Live is the number of live jobs of all loops.
+func (g *Group) Live() int {
+	n := 0
+	for _, s := range g.loops {
+		n += s.Live()
+	}
+	return n
+}
+
+// Close closes every loop.
+func (g *Group) Close() error {
+	var errs []error
+	for _, s := range g.loops {
+		errs = append(errs, s.Close())
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,19 @@
+// Package epoll is a poller over epoll(7), for Linux.
+//
+// The kernel keys a registration by number and open file, and gives back a
+// 64-bit cookie with each event. Here the cookie is the index of a slot and
+// the slot's generation, so an event that outlived its registration is told
+// from one of the slot's next use, whatever became of the number meanwhile.
+//
+// Several registrations of one number share the kernel's. An add always tries
+// EPOLL_CTL_ADD: EEXIST means the file is the one already watched, success
+// means the number was closed and used again. The registrations of the earlier
+// file then hear waitctx.ReadyClosed and are dead until they are deleted.
+//
+// Suppressing is lazy: it costs nothing until the kernel reports readiness
+// that nobody listens to. Then one EPOLL_CTL_MOD silences it.
+//
+// A file that is closed while a dup of it lives stays registered, under a
+// number that cannot reach it any more: a ghost. Its events carry a dead
+// cookie. When one is seen, the epoll set is built anew without it.
+package epoll

@@ -1,0 +1,82 @@
+//go:build linux
+
+package epoll
+
+import (
+	"os"
+	"sync"
+	"sync/atomic"
+	"unsafe"
+
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+// wakeMask watches the eventfd edge-triggered: each write is one event, and
+// none has to be read back.
+const wakeMask = unix.EPOLLIN | unix.EPOLLET&0xffffffff
+
+// waker brings epoll_wait(2) back through an eventfd(2).
+//
+// pending is set before the write and cleared by Wait when it sees the event,
+// never by a timeout, so that no Wake is lost. An event that finds it clear is
+// not a Wake: it is a poller's own write, or the first event of a new set.
+type waker struct {
+	pending atomic.Bool
+
+	mu    sync.Mutex // guards what follows, and keeps a write from a number closed and used again
+	fd    int
+	count uint64 // what write(2) and read(2) point to
+	shut  bool
+}
+
+// Wake makes the Wait under way return, or else the next one. Wakes without a
+// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+func (p *Poller) Wake() error {
+	if p.closed.Load() {
+		return waitctx.ErrClosed
+	}
+	if p.wake.pending.CompareAndSwap(false, true) && !p.wake.write() {
+		return waitctx.ErrClosed
+	}
+	return nil
+}
+
+func (w *waker) open() error {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	w.fd = fd
+	return os.NewSyscallError("eventfd2", err)
+}
+
+// write makes one event. It reports false if the waker is closed.
+func (w *waker) write() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shut {
+		return false
+	}
+	for {
+		w.count = 1
+		errno := w.transfer(unix.SYS_WRITE)
+		if errno == unix.EAGAIN { // the count is full, after 2^64 wakes or by foul play
+			w.transfer(unix.SYS_READ)
+			continue
+		}
+		if errno != unix.EINTR {
+			return true
+		}
+	}
+}
+
+func (w *waker) transfer(trap uintptr) unix.Errno {
+	_, _, errno := unix.RawSyscall(trap, uintptr(w.fd), uintptr(unsafe.Pointer(&w.count)), 8)
+	return errno
+}
+
+func (w *waker) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shut = true
+	return os.NewSyscallError("close", unix.Close(w.fd))
+}

@@ -1,0 +1,210 @@
+//go:build unix
+
+package pollertest
+
+import (
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"bide/internal/fdtest"
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+// modelTests compare the poller with poll(2) itself, after random operations.
+var modelTests = []subtest{
+	{"44 random operations against poll(2)", func(s *suite) {
+		seed := uint64(time.Now().UnixNano())
+		s.Logf("seed %d", seed)
+		m := &model{suite: s, rnd: rand.New(rand.NewPCG(seed, 44))}
+		for range 600 {
+			m.step()
+			m.compare()
+		}
+	}},
+}
+
+// model is the state the poller ought to have.
+type model struct {
+	*suite
+	rnd   *rand.Rand
+	files []*fdtest.File
+	regs  []*modelReg
+}
+
+// modelReg is a registration. Once its descriptor was closed without a delete
+// it is stray: backends may go on telling of the old file, of its successor,
+// or of nothing, but only until it is deleted.
+type modelReg struct {
+	reg
+	suppressed, stray bool
+}
+
+func (m *model) step() {
+	if len(m.files) < 4 {
+		m.open()
+	}
+	f := m.files[m.rnd.IntN(len(m.files))]
+	switch m.rnd.IntN(14) {
+	case 0:
+		m.open()
+	case 1, 2:
+		unix.Write(f.Num(), []byte("data"))
+	case 3:
+		f.Drain()
+	case 4:
+		f.Fill()
+	case 5:
+		unix.Shutdown(f.Num(), unix.SHUT_WR)
+	case 6:
+		m.files = append(m.files, f.Dup())
+	case 7:
+		m.stray(f)
+		f.Close()
+	case 8:
+		g := m.files[m.rnd.IntN(len(m.files))]
+		if g != f {
+			m.stray(f)
+			m.files = append(m.files, f.Reopen(g))
+		}
+	default:
+		m.change(f)
+	}
+}
+
+// open adds two files, and forgets closed ones.
+func (m *model) open() {
+	a, b := fdtest.Socketpair(m)
+	if m.rnd.IntN(2) == 0 {
+		a.Close()
+		b.Close()
+		a, b = fdtest.Pipe(m)
+	}
+	m.files = append(m.files, a, b)
+}
+
+// stray notes that a descriptor is going to be closed early.
+func (m *model) stray(f *fdtest.File) {
+	for i, g := range m.files {
+		if g == f {
+			m.files = append(m.files[:i], m.files[i+1:]...)
+			break
+		}
+	}
+	for _, r := range m.regs {
+		if r.FD == f.FD() {
+			r.stray = true
+		}
+	}
+}
+
+// change adds a registration of f, or does something to one there is.
+func (m *model) change(f *fdtest.File) {
+	if len(m.regs) < 3 || m.rnd.IntN(3) == 0 {
+		m.regs = append(m.regs, &modelReg{reg: m.add(f, m.interest())})
+		return
+	}
+	i := m.rnd.IntN(len(m.regs))
+	r := m.regs[i]
+	switch op := m.rnd.IntN(4); {
+	case op == 0 || r.stray:
+		m.delete(r.reg)
+		m.regs = append(m.regs[:i], m.regs[i+1:]...)
+	case op == 1:
+		r.Interest = m.interest()
+		r.Token += 1 << 40
+		m.apply(r.modify(r.Interest, r.Token))
+	case op == 2:
+		m.suppress(r.reg)
+		r.suppressed = true
+	default:
+		m.rearm(r.reg)
+		r.suppressed = false
+	}
+}
+
+func (m *model) interest() waitctx.Interest {
+	return []waitctx.Interest{readable, writable, readable | writable, waitctx.Silent}[m.rnd.IntN(4)]
+}
+
+// compare waits with a short dst until the poller has told everything poll(2)
+// says is ready, and fails on anything else it tells.
+func (m *model) compare() {
+	m.Helper()
+	want := make(map[waitctx.Token]waitctx.Ready)
+	stray := make(map[waitctx.Token]bool)
+	for _, r := range m.regs {
+		if r.stray {
+			stray[r.Token] = true
+		} else if ready := oracle(m, r.reg); ready != 0 && !r.suppressed {
+			want[r.Token] = ready
+		}
+	}
+	missing := make(map[waitctx.Token]bool)
+	for token := range want {
+		missing[token] = true
+	}
+	size := 1 + m.rnd.IntN(4)
+	for range 2*len(m.regs) + 2 {
+		for _, e := range m.wait(size, 0) {
+			if stray[e.Token] {
+				continue
+			}
+			if ready, ok := want[e.Token]; !ok || strict(e.Ready) != ready {
+				m.Fatalf("Wait told %s of token %#x, poll(2) says %s",
+					readyString(e.Ready), e.Token, readyString(ready))
+			}
+			delete(missing, e.Token)
+		}
+	}
+	for token := range missing {
+		m.Fatalf("Wait did not tell %s of token %#x", readyString(want[token]), token)
+	}
+}
+
+// strict leaves the bits on which systems agree with their poll(2).
+func strict(r waitctx.Ready) waitctx.Ready {
+	mask := waitctx.ReadyIn | waitctx.ReadyOut
+	if runtime.GOOS == "linux" {
+		mask |= waitctx.ReadyErr | waitctx.ReadyHup
+	}
+	return r & mask
+}
+
+// oracle asks poll(2) about one registration, in the contract's terms.
+func oracle(s *model, r reg) waitctx.Ready {
+	s.Helper()
+	fds := []unix.PollFd{{Fd: int32(r.FD)}}
+	if r.Interest&readable != 0 {
+		fds[0].Events |= unix.POLLIN
+	}
+	if r.Interest&writable != 0 {
+		fds[0].Events |= unix.POLLOUT
+	}
+	for {
+		_, err := unix.Poll(fds, 0)
+		if err == nil {
+			break
+		}
+		if err != unix.EINTR {
+			s.Fatalf("poll: %v", err)
+		}
+	}
+	var ready waitctx.Ready
+	for _, bit := range []struct {
+		poll int16
+		told waitctx.Ready
+	}{
+		{unix.POLLIN, waitctx.ReadyIn},
+		{unix.POLLOUT, waitctx.ReadyOut},
+		{unix.POLLERR, waitctx.ReadyErr},
+		{unix.POLLHUP, waitctx.ReadyHup},
+	} {
+		if fds[0].Revents&bit.poll != 0 {
+			ready |= bit.told
+		}
+	}
+	return strict(filter(ready, r.Interest))
+}

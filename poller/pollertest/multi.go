@@ -1,0 +1,88 @@
+//go:build unix
+
+package pollertest
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"bide/internal/fdtest"
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+// multiTests are group F.
+var multiTests = []subtest{
+	{"45 one descriptor in two pollers", func(s *suite) {
+		other := s.on(s.another())
+		r, w := fdtest.Pipe(s)
+		here, there := s.add(r, readable), other.add(r, readable)
+		w.Write("x")
+		for range 2 {
+			s.expect(here, waitctx.ReadyIn)
+			other.expect(there, waitctx.ReadyIn)
+		}
+		s.delete(here)
+		s.silent()
+		other.expect(there, waitctx.ReadyIn)
+	}},
+	{"46 FD as Caps.Nestable has it", func(s *suite) {
+		fd, ok := s.FD()
+		if ok != s.caps.Nestable {
+			s.Fatalf("FD() = %d, %v with Caps.Nestable %v", fd, ok, s.caps.Nestable)
+		}
+		if !ok {
+			return
+		}
+		outer := s.on(s.another())
+		nested := newReg(fd, readable)
+		outer.apply(nested.add())
+		r, w := fdtest.Pipe(s)
+		reg := s.add(r, readable)
+		s.wait(4, 0)
+		outer.silent()
+		w.Write("x")
+		outer.expect(nested, waitctx.ReadyIn)
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		if n, err := unix.Poll(fds, 1000); n != 1 || err != nil {
+			s.Errorf("poll(FD()) = %d, %v, want 1", n, err)
+		}
+		s.expect(reg, waitctx.ReadyIn)
+		r.Drain()
+		s.wait(4, 0)
+		outer.silent()
+		if err := s.Apply([]waitctx.Change{newReg(fd, readable).add()}); err == nil {
+			s.Error("Apply() of the poller's own FD = nil, want an error")
+		}
+	}},
+	{"47 descriptors are close-on-exec", func(s *suite) {
+		before := fdtest.Numbers(s)
+		p := s.on(s.another())
+		r, w := fdtest.Pipe(s)
+		w.Write("x")
+		p.expect(p.add(r, readable), waitctx.ReadyIn)
+		for _, fd := range fdtest.Numbers(s) {
+			if slices.Contains(before, fd) {
+				continue
+			}
+			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+			if err != nil || flags&unix.FD_CLOEXEC == 0 {
+				s.Errorf("F_GETFD of descriptor %d = %#x, %v, want FD_CLOEXEC", fd, flags, err)
+			}
+		}
+	}},
+	{"48 hung up, suppressed and idle", func(s *suite) {
+		d := time.Second
+		if testing.Short() {
+			d /= 4
+		}
+		a, b := fdtest.Socketpair(s)
+		reg := s.add(a, readable|writable)
+		b.Close()
+		s.expect(reg, waitctx.ReadyHup)
+		s.suppress(reg)
+		s.idle(d)
+	}},
+}
