@@ -20,16 +20,15 @@ type model struct {
 }
 
 type modelReg struct {
-	key       int
-	id        ID
-	fd        FD
-	want      Interest
-	kernel    Interest // acknowledged, 0 before
-	shown     Interest // in the last add or modify handed out
-	offered   bool     // handed out at least once
-	gone      bool
-	cleanup   bool // due when the delete is acknowledged
-	cleanedUp int
+	key     int
+	id      ID
+	fd      FD
+	want    Interest
+	kernel  Interest // acknowledged, 0 before
+	shown   Interest // in the last add or modify handed out
+	offered bool     // handed out at least once
+	gone    bool
+	cleanup bool // due when the delete is acknowledged
 }
 
 func newModel(t testing.TB) *model {
