@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 
 	"bide/waitctx"
@@ -91,16 +92,30 @@ func (p *Pool) Start(wc *waitctx.WaitCtx, fn func(Job) error) (Job, Status, erro
 // Resume goes on with a paused job of a Pool until it pauses again or returns.
 // A stale handle gets ErrStale, a job that is running waitctx.ErrBusy.
 func (j Job) Resume() (Status, error) {
+	t := j.t
+	if t == nil || t.gen != j.gen || t.pool == nil || t.state != statePaused {
+		return Failed, j.whyNot()
+	}
+	t.state = stateRunning
+	t.co.resume() // right here, as in Pause
+	if t.state != stateDone {
+		return Paused, nil
+	}
+	return Finished, t.finishPooled()
+}
+
+// whyNot says why the job cannot be resumed.
+func (j Job) whyNot() error {
 	switch {
 	case !j.Valid():
-		return Failed, ErrStale
+		return ErrStale
 	case j.t.pool == nil:
-		return Failed, fmt.Errorf("jobs: Resume: the job belongs to a scheduler")
-	case j.t.state != statePaused:
-		return Failed, waitctx.ErrBusy
+		return errNotPooled
 	}
-	return j.t.step()
+	return waitctx.ErrBusy
 }
+
+var errNotPooled = errors.New("jobs: Resume: the job belongs to a scheduler")
 
 func (t *task) step() (Status, error) {
 	t.state = stateRunning
