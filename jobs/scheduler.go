@@ -44,6 +44,7 @@ type Scheduler struct {
 	current    *task
 	running    atomic.Bool
 	asleep     atomic.Bool
+	posted     atomic.Bool // inbox is not empty
 
 	mu      sync.Mutex // guards what follows
 	inbox   []post
@@ -183,6 +184,7 @@ func (s *Scheduler) Post(fn func()) bool {
 // is about to be, asleep in it.
 func (s *Scheduler) postLocked(p post) {
 	s.inbox = append(s.inbox, p)
+	s.posted.Store(true)
 	s.mu.Unlock()
 	if s.asleep.CompareAndSwap(true, false) {
 		s.poller.Wake()
@@ -268,6 +270,7 @@ func (s *Scheduler) collect(timeout time.Duration) error {
 		s.mu.Lock()
 		if len(s.inbox) > 0 {
 			timeout = 0
+			s.asleep.Store(false)
 		}
 		closed := s.closed
 		s.mu.Unlock()
@@ -279,7 +282,9 @@ func (s *Scheduler) collect(timeout time.Duration) error {
 		}
 	}
 	n, err := s.poller.Wait(s.events, timeout)
-	s.asleep.Store(false)
+	if timeout != 0 {
+		s.asleep.Store(false)
+	}
 	if err != nil {
 		if errors.Is(err, waitctx.ErrClosed) {
 			return ErrClosed
@@ -300,11 +305,11 @@ func (s *Scheduler) collect(timeout time.Duration) error {
 
 // drainInbox takes over what other goroutines asked for.
 func (s *Scheduler) drainInbox() {
-	s.mu.Lock()
-	if len(s.inbox) == 0 {
-		s.mu.Unlock()
+	if !s.posted.Load() {
 		return
 	}
+	s.mu.Lock()
+	s.posted.Store(false)
 	batch := s.inbox
 	s.inbox, s.inspare = s.inspare[:0], nil
 	for i := range batch {

@@ -130,7 +130,7 @@ func (s *Scheduler) listen(src *source, id waitctx.ID) {
 
 // ready tells the source that the wait behind token fired.
 func (s *Scheduler) ready(src *source, ev *waitctx.Event) {
-	_, id, w, ok := src.wc.Find(ev.Token)
+	id, fd, ok := src.wc.Lookup(ev.Token)
 	if !ok {
 		return
 	}
@@ -154,7 +154,7 @@ func (s *Scheduler) ready(src *source, ev *waitctx.Event) {
 		return
 	}
 	s.stats.Unawaited++
-	s.hush(src, w.FD, id)
+	s.hush(src, fd, id)
 }
 
 // remove takes a job off the waiters.

@@ -195,6 +195,16 @@ func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
 	return e.key, e.id, e.w, true
 }
 
+// Lookup is Find for a consumer that wants only the registration's name.
+func (c *WaitCtx) Lookup(t Token) (ID, FD, bool) {
+	p := int32(t & (MaxWaits - 1))
+	if !c.bound || t&^(MaxWaits-1) != c.base || p >= c.size() {
+		return 0, 0, false
+	}
+	e := c.at(p)
+	return e.id, e.w.FD, e.state != unused && !e.gone
+}
+
 // ID returns the ID of the registration under key, or 0.
 func (c *WaitCtx) ID(key any) ID {
 	if canCompare(key) {

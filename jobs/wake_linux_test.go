@@ -1,0 +1,102 @@
+package jobs_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"bide/jobs"
+	"bide/waitctx"
+)
+
+var one = [8]byte{1}
+
+func rawWrite(fd int) {
+	syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8)
+}
+
+func rawRead(fd int, buf *[8]byte) {
+	syscall.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(buf)), 8)
+}
+
+// BenchmarkWake signals an eventfd, waits for it, resumes its job, which drains
+// it and pauses; beside the three bare system calls over as many descriptors in
+// the same random order.
+func BenchmarkWake(b *testing.B) {
+	for _, n := range []int{1, 100, 1000} {
+		order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+		b.Run(fmt.Sprintf("fds=%d/job", n), func(b *testing.B) {
+			b.ReportAllocs()
+			s, _ := onEpoll(b)
+			fds := eventfds(b, n)
+			var buf [8]byte
+			for _, fd := range fds {
+				s.Go(func(j jobs.Job) error {
+					for {
+						if err := j.Wait(waitctx.FD(fd), waitctx.Readable); err != nil {
+							return err
+						}
+						rawRead(fd, &buf)
+					}
+				})
+			}
+			s.RunOnce(0)
+			i := 0
+			for b.Loop() {
+				rawWrite(fds[order[i]])
+				if i++; i == n {
+					i = 0
+				}
+				s.RunOnce(0)
+			}
+		})
+		b.Run(fmt.Sprintf("fds=%d/bare", n), func(b *testing.B) {
+			fds := eventfds(b, n)
+			epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer unix.Close(epfd)
+			for _, fd := range fds {
+				ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+				if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+					b.Fatal(err)
+				}
+			}
+			events := make([]unix.EpollEvent, 256)
+			var buf [8]byte
+			i := 0
+			for b.Loop() {
+				rawWrite(fds[order[i]])
+				if i++; i == n {
+					i = 0
+				}
+				syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd),
+					uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+				rawRead(int(events[0].Fd), &buf)
+			}
+		})
+	}
+}
+
+func eventfds(b *testing.B, n int) []int {
+	b.Helper()
+	fds := make([]int, n)
+	for i := range fds {
+		fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+		if err != nil {
+			b.Fatal(err)
+		}
+		fds[i] = fd
+	}
+	b.Cleanup(func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	})
+	return fds
+}
