@@ -2,7 +2,7 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 illumos/amd64
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench fuzz
+.PHONY: test race cross lint bench fuzz mutants
 
 test:
 	go test ./...
@@ -23,3 +23,6 @@ bench:
 
 fuzz:
 	go test -run '^$$' -fuzz . -fuzztime 30s ./waitctx
+
+mutants:
+	go run ./internal/cmd/mutants

@@ -317,3 +317,32 @@ func TestPanicAndGoexitLeaveTheLoop(t *testing.T) {
 		}
 	})
 }
+
+// A deadline that moves later leaves its timer, which must then do nothing.
+func TestWatchDeadlineMovesLater(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		r, _ := pipe(t)
+		var wc waitctx.WaitCtx
+		wc.Set(&wc, waitctx.Wait{FD: waitctx.FD(r)})
+		starts := 0
+		watch, err := s.Watch(&wc, func(jobs.Job) error { starts++; return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		early := time.Now().Add(time.Millisecond)
+		watch.SetDeadline(early)
+		watch.SetDeadline(early.Add(time.Hour))
+		for time.Now().Before(early) {
+			s.RunOnce(time.Until(early))
+		}
+		s.RunOnce(0)
+		s.RunOnce(0)
+		if starts != 0 {
+			t.Errorf("the function was started %d times before its deadline", starts)
+		}
+		if at, ok := s.Next(); !ok || at.Before(early.Add(time.Minute)) {
+			t.Errorf("Next() = %v, %v, want the later deadline", at, ok)
+		}
+		watch.Stop()
+	})
+}

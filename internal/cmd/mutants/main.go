@@ -1,0 +1,113 @@
+// Mutants plants one-line faults and reports which of them no test notices.
+//
+// Each block of faults.txt is a fault: the file, the text to replace, what with,
+// and the test that has to turn red, in the file's package or the one named:
+//
+//	file: waitctx/diff.go
+//	old: e.told = e.pending()
+//	new: e.told = 0
+//	test: ./waitctx TestAgainstModel
+//
+// Run it from the module's root. It works in a copy, and exits 1 on survivors.
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed faults.txt
+var table string
+
+type fault struct{ file, old, new, pkg, test string }
+
+func main() {
+	log.SetFlags(0)
+	log.SetPrefix("mutants: ")
+	faults, err := parse(table)
+	if err != nil {
+		log.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "mutants")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.CopyFS(dir, os.DirFS(".")); err != nil {
+		log.Fatal(err)
+	}
+	survived := 0
+	for _, f := range faults {
+		killed, err := try(dir, f)
+		if err != nil {
+			log.Fatal(err)
+		}
+		verdict := "killed  "
+		if !killed {
+			verdict = "SURVIVED"
+			survived++
+		}
+		fmt.Printf("%s %s: %s -> %s (%s)\n", verdict, f.file, f.old, f.new, f.test)
+	}
+	fmt.Printf("%d faults, %d survived\n", len(faults), survived)
+	if survived > 0 {
+		os.RemoveAll(dir)
+		os.Exit(1)
+	}
+}
+
+// parse reads the table.
+func parse(table string) ([]fault, error) {
+	var faults []fault
+	for block := range strings.SplitSeq(strings.TrimSpace(table), "\n\n") {
+		fields := make(map[string]string)
+		for line := range strings.SplitSeq(block, "\n") {
+			key, value, ok := strings.Cut(line, ": ")
+			if !ok {
+				key = strings.TrimSuffix(line, ":") // nothing takes the old text's place
+			}
+			fields[key] = value
+		}
+		f := fault{file: fields["file"], old: fields["old"], new: fields["new"]}
+		f.pkg, f.test, _ = strings.Cut(fields["test"], " ")
+		if f.file == "" || f.old == "" || f.test == "" {
+			return nil, fmt.Errorf("faults.txt: incomplete block:\n%s", block)
+		}
+		faults = append(faults, f)
+	}
+	return faults, nil
+}
+
+// try plants the fault in the copy, runs its test, and mends the copy.
+func try(dir string, f fault) (killed bool, err error) {
+	path := filepath.Join(dir, f.file)
+	source, err := os.ReadFile(path)
+	if err != nil {
+		return false, err
+	}
+	if n := strings.Count(string(source), f.old); n != 1 {
+		return false, fmt.Errorf("%s holds %q %d times, want once", f.file, f.old, n)
+	}
+	broken := strings.Replace(string(source), f.old, f.new, 1)
+	if err := os.WriteFile(path, []byte(broken), 0o644); err != nil {
+		return false, err
+	}
+	defer os.WriteFile(path, source, 0o644)
+	build := exec.Command("go", "vet", filepath.ToSlash("./"+filepath.Dir(f.file)))
+	build.Dir = dir
+	if out, err := build.CombinedOutput(); err != nil {
+		return false, fmt.Errorf("%s: the fault %q does not compile: %s", f.file, f.new, out)
+	}
+	test := exec.Command("go", "test", "-count=1", "-timeout=60s", "-run", "^"+f.test+"$", f.pkg)
+	test.Dir = dir
+	out, err := test.CombinedOutput()
+	if strings.Contains(string(out), "no tests to run") {
+		return false, fmt.Errorf("%s has no test %s", f.pkg, f.test)
+	}
+	return err != nil, nil
+}
