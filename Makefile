@@ -2,7 +2,7 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 illumos/amd64
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench fuzz mutants
+.PHONY: test race cross lint bench fuzz mutants skips embed
 
 test:
 	go test ./...
@@ -26,3 +26,11 @@ fuzz:
 
 mutants:
 	go run ./internal/cmd/mutants
+
+# Lists the tests that were skipped; fails on one that docs/backends.md does not name.
+skips:
+	go test -json ./... | go run ./internal/cmd/skips docs/backends.md
+
+# Builds a program in another module by the README's recipe.
+embed:
+	.ci/embed

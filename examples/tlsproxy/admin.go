@@ -1,0 +1,102 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+)
+
+// status is what -admin shows.
+type status struct {
+	Connections     int64  `json:"connections"`
+	Accepted        uint64 `json:"accepted"`
+	AcceptErrors    uint64 `json:"accept_errors"`
+	HandshakeErrors uint64 `json:"handshake_errors"`
+	BackendErrors   uint64 `json:"backend_errors"`
+	BytesUp         uint64 `json:"bytes_up"`
+	BytesDown       uint64 `json:"bytes_down"`
+	JobsLive        int    `json:"jobs_live"`
+	Goroutines      int    `json:"goroutines"`
+	Loops           int    `json:"loops"`
+	Draining        bool   `json:"draining"`
+	Waits           []wait `json:"waits"`
+}
+
+// wait is a job and what it waits for.
+type wait struct {
+	Job  string   `json:"job"`
+	Age  int64    `json:"age_ms"`
+	Keys []string `json:"keys"`
+}
+
+// startAdmin serves /status and /status.json on -admin, on goroutines of its
+// own: it answers while a loop is stuck too.
+func (p *proxy) startAdmin() (*http.Server, error) {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		fmt.Fprint(w, p.status())
+	})
+	mux.HandleFunc("GET /status.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		e := json.NewEncoder(w)
+		e.SetIndent("", "  ")
+		e.Encode(p.status())
+	})
+	server := &http.Server{Handler: mux}
+	if p.admin == "" {
+		return server, nil
+	}
+	l, err := net.Listen("tcp", p.admin)
+	if err != nil {
+		return nil, fmt.Errorf("-admin: %w", err)
+	}
+	go server.Serve(l)
+	return server, nil
+}
+
+func (p *proxy) status() status {
+	s := status{
+		Connections: p.open.Load(),
+		JobsLive:    p.group.Live(),
+		Goroutines:  runtime.NumGoroutine(),
+		Loops:       len(p.loops),
+		Draining:    p.draining.Load(),
+		Waits:       []wait{},
+	}
+	for _, l := range p.loops {
+		s.Accepted += l.accepted.Load()
+		s.AcceptErrors += l.acceptErrors.Load()
+		s.HandshakeErrors += l.handshakeErrors.Load()
+		s.BackendErrors += l.backendErrors.Load()
+		s.BytesUp += l.bytesUp.Load()
+		s.BytesDown += l.bytesDown.Load()
+		for _, job := range l.sched.List() {
+			s.Waits = append(s.Waits, wait{job.Name, job.Age.Milliseconds(), append([]string{}, job.Waits...)})
+		}
+	}
+	return s
+}
+
+// String is the status as text, a name and a value on each line.
+func (s status) String() string {
+	var b strings.Builder
+	for _, line := range []struct {
+		name  string
+		value any
+	}{
+		{"connections", s.Connections}, {"accepted", s.Accepted}, {"accept_errors", s.AcceptErrors},
+		{"handshake_errors", s.HandshakeErrors}, {"backend_errors", s.BackendErrors},
+		{"bytes_up", s.BytesUp}, {"bytes_down", s.BytesDown}, {"jobs_live", s.JobsLive},
+		{"goroutines", s.Goroutines}, {"loops", s.Loops}, {"draining", s.Draining},
+	} {
+		fmt.Fprintf(&b, "%-17s %v\n", line.name, line.value)
+	}
+	for _, w := range s.Waits {
+		fmt.Fprintf(&b, "job %q %d ms: %s\n", w.Job, w.Age, strings.Join(w.Keys, ", "))
+	}
+	return b.String()
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// TestVanish has clients go away in the middle of their handshake.
+func TestVanish(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo))
+	hello := clientHello(t)
+	for i := range 20 {
+		c := plain(t, r)
+		c.Write(hello[:len(hello)*i/20])
+		if i%2 == 0 {
+			c.SetLinger(0) // a reset
+		}
+		c.Close()
+	}
+	eventually(t, "20 handshake errors", func() bool { return r.status().HandshakeErrors == 20 })
+	eventually(t, "all closed", func() bool { return r.open.Load() == 0 })
+	roundTrip(t, secure(t, r, tls.VersionTLS13), "still serving")
+}
+
+// clientHello records the first message of a TLS client.
+func clientHello(t *testing.T) []byte {
+	t.Helper()
+	here, there := net.Pipe()
+	go func() {
+		tls.Client(there, &tls.Config{InsecureSkipVerify: true}).Handshake()
+	}()
+	defer here.Close()
+	b := make([]byte, 16<<10)
+	n, err := here.Read(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b[:n]
+}
+
+// TestGarbage sends something else than TLS.
+func TestGarbage(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo))
+	c := plain(t, r)
+	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+	if _, err := io.Copy(io.Discard, c); err != nil && !isReset(err) {
+		t.Fatal("the connection is not closed: ", err)
+	}
+	eventually(t, "a handshake error", func() bool { return r.status().HandshakeErrors == 1 })
+}
+
+// TestHandshakeTimeout: one that says nothing is closed.
+func TestHandshakeTimeout(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo), "-handshake-timeout", "50ms")
+	c := plain(t, r)
+	if _, err := io.Copy(io.Discard, c); err != nil && !isReset(err) {
+		t.Fatal("the connection is not closed: ", err)
+	}
+	if n := r.status().HandshakeErrors; n != 1 {
+		t.Fatalf("%d handshake errors, want 1", n)
+	}
+}
+
+// TestIdleTimeout: one that carries nothing is closed, one that does is not.
+func TestIdleTimeout(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo), "-idle-timeout", "300ms")
+	idle, busy := secure(t, r, tls.VersionTLS13), secure(t, r, tls.VersionTLS13)
+	closed := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, idle)
+		closed <- err
+	}()
+	for done := false; !done; {
+		roundTrip(t, busy, "busy")
+		select {
+		case err := <-closed:
+			if errors.Is(err, net.ErrClosed) {
+				t.Fatal(err)
+			}
+			done = true
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+	roundTrip(t, busy, "busy still")
+}
+
+// TestBadRecord: a client that does not read, and then sends a record that
+// cannot be decrypted, ends alone.
+func TestBadRecord(t *testing.T) {
+	addr := serve(t, func(c *net.TCPConn) {
+		first := make([]byte, 1)
+		io.ReadFull(c, first)
+		if first[0] == 'e' {
+			c.Write(first)
+			echo(c)
+			return
+		}
+		for {
+			if _, err := c.Write(make([]byte, 64<<10)); err != nil {
+				return
+			}
+		}
+	})
+	r := start(t, "-backend", addr, "-loops", "1")
+	raw := plain(t, r)
+	bad := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+	io.WriteString(bad, "flood")
+	other := secure(t, r, tls.VersionTLS13)
+	eventually(t, "the flood is held back", func() bool {
+		before := r.status().BytesDown
+		roundTrip(t, other, "echo")
+		roundTrip(t, other, "echo")
+		return r.status().BytesDown-before == 8 && before > 64<<10
+	})
+	raw.Write([]byte{23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
+	eventually(t, "the bad connection ended", func() bool { return r.open.Load() == 1 })
+	roundTrip(t, other, "echo again")
+}
+
+// TestBackendDown: the client is let go, and told apart from others by a counter.
+func TestBackendDown(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	r := start(t, "-backend", l.Addr().String())
+	c := secure(t, r, tls.VersionTLS12)
+	if _, err := io.Copy(io.Discard, c); err != nil && !isReset(err) {
+		t.Fatal("the connection is not closed: ", err)
+	}
+	eventually(t, "a backend error", func() bool { return r.status().BackendErrors == 1 })
+	eventually(t, "closed", func() bool { return r.open.Load() == 0 })
+}
+
+// isReset tells a connection reset, which is closed too, from a deadline.
+func isReset(err error) bool {
+	var ne net.Error
+	return !errors.As(err, &ne) || !ne.Timeout()
+}

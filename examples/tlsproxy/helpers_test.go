@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// patience is how long a test waits for what must happen.
+const patience = 20 * time.Second
+
+// running is a proxy under test.
+type running struct {
+	*proxy
+	cancel context.CancelFunc
+	ended  chan error
+}
+
+// start runs the proxy as main does, on a port of the system's choice.
+func start(t *testing.T, args ...string) *running {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r := &running{cancel: cancel, ended: make(chan error, 1)}
+	ready := make(chan *proxy, 1)
+	args = append([]string{"-listen", "127.0.0.1:0", "-drain-timeout", "0"}, args...)
+	go func() { r.ended <- run(ctx, args, io.Discard, func(p *proxy) { ready <- p }) }()
+	select {
+	case r.proxy = <-ready:
+	case err := <-r.ended:
+		t.Fatal("the proxy did not start: ", err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		select {
+		case <-r.ended:
+		case <-time.After(patience):
+			t.Error("the proxy did not end")
+		}
+	})
+	return r
+}
+
+// stop ends the proxy as SIGTERM does and returns what it answers.
+func (r *running) stop(t *testing.T) error {
+	t.Helper()
+	r.cancel()
+	return r.wait(t)
+}
+
+func (r *running) wait(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		r.ended <- nil // for the cleanup
+		return err
+	case <-time.After(patience):
+		t.Fatal("the proxy did not end")
+		return nil
+	}
+}
+
+// serve is a backend that runs handle on each connection.
+func serve(t *testing.T, handle func(*net.TCPConn)) (addr string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				handle(c.(*net.TCPConn))
+			}()
+		}
+	}()
+	return l.Addr().String()
+}
+
+// echo sends back what it gets until the end of it.
+func echo(c *net.TCPConn) {
+	io.Copy(c, c)
+	c.CloseWrite()
+}
+
+// plain opens a TCP connection to the proxy.
+func plain(t *testing.T, r *running) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", r.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	return c.(*net.TCPConn)
+}
+
+// secure opens a TLS connection to the proxy.
+func secure(t *testing.T, r *running, version uint16) *tls.Conn {
+	t.Helper()
+	c := tls.Client(plain(t, r), &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version})
+	if err := c.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// roundTrip sends text and expects it back.
+func roundTrip(t *testing.T, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != text {
+		t.Fatalf("got %q back, want %q", got, text)
+	}
+}
+
+// eventually looks until ok is true.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("never: ", what)
+		}
+	}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"container/list"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"bide/jobs"
+	"bide/jobs/jobnet"
+)
+
+const (
+	minBackoff = 5 * time.Millisecond
+	maxBackoff = time.Second
+	bufferSize = 32 << 10
+	maxBuffers = 4 // kept by an idle loop
+
+	acceptsPerRun = 64
+)
+
+// loop is one scheduler with its listener. But for the counters its fields
+// belong to the loop's goroutine.
+type loop struct {
+	*proxy
+	sched    *jobs.Scheduler
+	listener *jobnet.Listener
+	conns    list.List   // *conn; with -idle-timeout the least active first
+	buffers  [][]byte    // free
+	waker    jobs.Waker  // of the accepting job
+	full     atomic.Bool // it waits for a connection to close
+	stopping bool
+	counters
+}
+
+// counters may be read from any goroutine.
+type counters struct {
+	accepted, closed                             atomic.Uint64
+	acceptErrors, handshakeErrors, backendErrors atomic.Uint64
+	bytesUp, bytesDown                           atomic.Uint64
+}
+
+func newLoop(p *proxy, s *jobs.Scheduler, listener *jobnet.Listener) *loop {
+	l := &loop{proxy: p, sched: s, listener: listener}
+	listener.Watch().SetFunc(l.accept)
+	if p.idleTimeout > 0 {
+		s.Post(l.sweep)
+	}
+	return l
+}
+
+// accept is started when connections wait at the listener, and begins a job for
+// each of them. When accepting fails, most likely for want of descriptors, it
+// tries again later.
+func (l *loop) accept(j jobs.Job) error {
+	j.SetName("accept")
+	backoff := minBackoff
+	for range acceptsPerRun {
+		raw, err := l.listener.TryAccept()
+		switch {
+		case err == nil:
+			backoff = minBackoff
+			if err := l.slot(j); err != nil {
+				return raw.Close()
+			}
+			l.begin(raw)
+		case errors.Is(err, jobnet.ErrWouldBlock), errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			l.acceptErrors.Add(1)
+			if err := j.Sleep(backoff); err != nil {
+				return err
+			}
+			backoff = min(2*backoff, maxBackoff)
+		}
+	}
+	return nil
+}
+
+// slot pauses the accepting job while there are -max-conns connections. Those
+// that come meanwhile wait in the listener's backlog.
+func (l *loop) slot(j jobs.Job) error {
+	l.waker = j.Waker()
+	defer l.full.Store(false)
+	for !l.admitted() {
+		if l.stopping {
+			return net.ErrClosed
+		}
+		l.full.Store(true) // before the second look, so that no wake is missed
+		if l.admitted() {
+			break
+		}
+		if err := j.Park(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// slotFree lets the accepting job look again. Any goroutine may call it.
+func (l *loop) slotFree() {
+	if l.full.Load() {
+		l.waker.Wake()
+	}
+}
+
+// begin starts the job of a connection that was admitted.
+func (l *loop) begin(raw *jobnet.Conn) {
+	l.accepted.Add(1)
+	c := &conn{loop: l, raw: raw, active: time.Now()}
+	c.place = l.conns.PushBack(c)
+	l.sched.GoLow(c.open)
+}
+
+// borrow lends a buffer to a direction while its job is active. A direction
+// that pauses keeps its own; the others find another. Last in, first out: a
+// loop whose directions do not pause uses one.
+func (l *loop) borrow() []byte {
+	if n := len(l.buffers); n > 0 {
+		b := l.buffers[n-1]
+		l.buffers = l.buffers[:n-1]
+		return b
+	}
+	return make([]byte, bufferSize)
+}
+
+func (l *loop) giveBack(b []byte) {
+	if len(l.buffers) < maxBuffers {
+		l.buffers = append(l.buffers, b)
+	}
+}
+
+// sweep closes the connections that were idle for too long, and comes again
+// when the next may be. One timer serves the whole loop.
+func (l *loop) sweep() {
+	next := l.idleTimeout
+	for e := l.conns.Front(); e != nil; e = l.conns.Front() {
+		c := e.Value.(*conn)
+		if left := l.idleTimeout - time.Since(c.active); left > 0 {
+			next = left
+			break
+		}
+		c.close()
+	}
+	time.AfterFunc(next, func() { l.sched.Post(l.sweep) })
+}

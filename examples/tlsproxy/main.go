@@ -1,0 +1,76 @@
+// Tlsproxy terminates TLS and carries the bytes both ways to a TCP backend.
+//
+//	go run ./examples/tlsproxy
+//
+// With no flag it makes a certificate and an HTTP backend of its own, and
+// prints a curl line to try; -help lists the flags.
+//
+// Every loop has a scheduler and a listener of its own. A connection's
+// handshake is a job, which pauses where it would block. Afterwards each
+// direction is a Watch: readiness starts a pooled job, which copies until there
+// is nothing left to read, and returns. So a connection at rest owns no
+// goroutine, no coroutine and no buffer.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	err := run(ctx, os.Args[1:], os.Stdout, func(*proxy) {})
+	switch {
+	case err == nil:
+	case errors.Is(err, flag.ErrHelp):
+	default:
+		fmt.Fprintln(os.Stderr, "tlsproxy:", err)
+		os.Exit(1)
+	}
+}
+
+// run is the program: it serves until ctx is done, then drains. It calls ready
+// once every listener listens. Its error is one line.
+func run(ctx context.Context, args []string, out io.Writer, ready func(*proxy)) error {
+	o, err := parseFlags(args, out)
+	if err != nil {
+		return err
+	}
+	cert, err := loadCertificate(o.cert, o.key)
+	if err != nil {
+		return err
+	}
+	if o.backend == "" {
+		b, err := startBackend()
+		if err != nil {
+			return err
+		}
+		defer b.Close()
+		o.backend = b.addr
+	}
+	p, err := newProxy(o, cert)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	admin, err := p.startAdmin()
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	defer p.startTrimming()()
+
+	fmt.Fprintf(out, "tlsproxy: %s to %s, %d loops\n", p.addr, o.backend, len(p.loops))
+	if o.demo {
+		fmt.Fprintf(out, "try: curl -k https://%s/\n", p.addr)
+	}
+	ready(p)
+	return p.serve(ctx)
+}

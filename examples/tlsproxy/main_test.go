@@ -1,0 +1,193 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestBadInput: each mistake ends in one line that names it.
+func TestBadInput(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	dir := t.TempDir()
+	cert, key := writePair(t, dir, "a")
+	_, otherKey := writePair(t, dir, "b")
+	junk := filepath.Join(dir, "junk.pem")
+	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		args []string
+		want []string // in the error
+	}{
+		{"wrong flag", []string{"-nonsense"}, []string{"-nonsense", "-help"}},
+		{"wrong value", []string{"-loops", "many"}, []string{"-loops", "many"}},
+		{"no loops", []string{"-loops", "0"}, []string{"-loops 0"}},
+		{"negative", []string{"-idle-timeout", "-1s"}, []string{"-idle-timeout -1s"}},
+		{"argument", []string{"extra"}, []string{`"extra"`}},
+		{"no such poller", []string{"-poller", "kpoll"}, []string{`-poller "kpoll"`, "pollfd"}},
+		{"address without port", []string{"-listen", "localhost"}, []string{"-listen", "localhost", "missing port"}},
+		{"backend without port", []string{"-backend", "localhost"}, []string{"-backend", "localhost", "missing port"}},
+		{"port in use", []string{"-listen", taken.Addr().String()}, []string{taken.Addr().String(), "in use"}},
+		{"admin port in use", []string{"-listen", "127.0.0.1:0", "-admin", taken.Addr().String()}, []string{"-admin", taken.Addr().String(), "in use"}},
+		{"cert alone", []string{"-cert", cert}, []string{"-cert", "-key"}},
+		{"no cert file", []string{"-cert", filepath.Join(dir, "none"), "-key", key}, []string{"-cert", filepath.Join(dir, "none")}},
+		{"no key file", []string{"-cert", cert, "-key", filepath.Join(dir, "none")}, []string{"-key", filepath.Join(dir, "none")}},
+		{"cert is junk", []string{"-cert", junk, "-key", key}, []string{junk}},
+		{"mismatched key", []string{"-cert", cert, "-key", otherKey}, []string{otherKey, "does not match"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := run(t.Context(), c.args, io.Discard, func(p *proxy) { t.Error("it started") })
+			if err == nil {
+				t.Fatal("no error")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not name %q", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q is more than a line", err)
+			}
+		})
+	}
+}
+
+// writePair writes a self-signed certificate and its key as PEM files.
+func writePair(t *testing.T, dir, name string) (certFile, keyFile string) {
+	t.Helper()
+	cert, err := selfSigned()
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(file, kind string, der []byte) string {
+		file = filepath.Join(dir, name+file)
+		if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	return write(".crt", "CERTIFICATE", cert.Certificate[0]), write(".key", "PRIVATE KEY", der)
+}
+
+// TestCertificateFiles serves with a certificate from files, and the client
+// verifies it.
+func TestCertificateFiles(t *testing.T) {
+	certFile, keyFile := writePair(t, t.TempDir(), "server")
+	r := start(t, "-backend", serve(t, echo), "-cert", certFile, "-key", keyFile)
+	chain, err := os.ReadFile(certFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(chain)
+	c := tls.Client(plain(t, r), &tls.Config{RootCAs: roots, ServerName: "localhost"})
+	roundTrip(t, c, "verified")
+}
+
+// TestDrain: connections may finish, new ones are refused, and the status says
+// that all went well.
+func TestDrain(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo), "-drain-timeout", patience.String())
+	c := secure(t, r, tls.VersionTLS13)
+	roundTrip(t, c, "before")
+	r.cancel()
+	eventually(t, "the port closed", func() bool {
+		c, err := net.Dial("tcp", r.addr)
+		if err == nil {
+			c.Close()
+		}
+		return err != nil
+	})
+	roundTrip(t, c, strings.Repeat("meanwhile ", 10_000))
+	c.CloseWrite()
+	if _, err := io.Copy(io.Discard, c); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.wait(t); err != nil {
+		t.Fatal("a complete drain answers ", err)
+	}
+}
+
+// TestDrainCut: what does not finish is cut, counted, and an error.
+func TestDrainCut(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo), "-drain-timeout", "20ms")
+	a, b := secure(t, r, tls.VersionTLS13), secure(t, r, tls.VersionTLS12)
+	roundTrip(t, a, "a")
+	roundTrip(t, b, "b")
+	err := r.stop(t)
+	if err == nil || !strings.Contains(err.Error(), "2 connections were cut") {
+		t.Fatalf("got %v", err)
+	}
+	if _, err := io.Copy(io.Discard, a); err != nil && !isReset(err) {
+		t.Fatal("not closed: ", err)
+	}
+}
+
+// TestStatus reads the admin pages.
+func TestStatus(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	admin := "http://" + l.Addr().String()
+	r := start(t, "-backend", serve(t, echo), "-admin", l.Addr().String())
+	roundTrip(t, secure(t, r, tls.VersionTLS13), "hello")
+	stuck := plain(t, r) // its handshake waits
+	var s map[string]any
+	eventually(t, "two connections, one with a job that waits", func() bool {
+		resp, err := http.Get(admin + "/status.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+			t.Fatal(err)
+		}
+		waits, _ := s["waits"].([]any)
+		if s["connections"] != 2.0 || len(waits) != 1 {
+			return false
+		}
+		keys, _ := waits[0].(map[string]any)["keys"].([]any)
+		return len(keys) > 0 // it has run, and is paused
+	})
+	for _, field := range []string{"jobs_live", "goroutines", "accept_errors", "handshake_errors"} {
+		if _, ok := s[field].(float64); !ok {
+			t.Errorf("no %q in %v", field, s)
+		}
+	}
+	wait := s["waits"].([]any)[0].(map[string]any)
+	if name, _ := wait["job"].(string); !strings.Contains(name, stuck.LocalAddr().String()) {
+		t.Errorf("the job's name %q does not say whose it is", name)
+	}
+	if _, ok := wait["age_ms"].(float64); !ok {
+		t.Errorf("no age in %v", wait)
+	}
+	resp, err := http.Get(admin + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, _ := io.ReadAll(resp.Body)
+	if !strings.Contains(string(text), "connections       2\n") {
+		t.Errorf("the text is %q", text)
+	}
+}

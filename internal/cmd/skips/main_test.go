@@ -1,0 +1,60 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+)
+
+const document = "# Backends\n\n- `a` `TestElsewhere`: not under the heading\n\n" +
+	"## Skips\n\n- `a` `TestNamed/x`: why\n- `a` `TestBare`\n\n## Limits\n\n- `a` `TestLater`: no\n"
+
+func line(action, name, output string) string {
+	return `{"Action":"` + action + `","Package":"bide/a","Test":"` + name + `","Output":"` + output + `"}` + "\n"
+}
+
+func TestJudge(t *testing.T) {
+	for _, tc := range []struct {
+		name, in, want string // part of the error, or nothing
+	}{
+		{"pass", line("pass", "TestA", ""), ""},
+		{"a named skip", line("skip", "TestNamed/x", ""), ""},
+		{"an unnamed skip", line("skip", "TestNamed", ""), "1 skips are not named"},
+		{"named without a reason", line("skip", "TestBare", ""), "1 skips are not named"},
+		{"named before the heading", line("skip", "TestElsewhere", ""), "1 skips are not named"},
+		{"named after the section", line("skip", "TestLater", ""), "1 skips are not named"},
+		{"a failure", line("fail", "TestA", ""), "tests failed"},
+		{"a failed package", line("pass", "TestA", "") + line("fail", "", ""), "tests failed"},
+		{"a failed build", line("pass", "TestA", "") + `{"Action":"build-fail","ImportPath":"bide/b"}`, "tests failed"},
+		{"only packages without tests", line("skip", "", ""), "no test ran"},
+		{"nothing", "", "no test ran"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r, err := read(strings.NewReader(tc.in))
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = r.judge(allowed(document), "doc.md", io.Discard)
+			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("judge() = %v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestInputOfAnotherKind(t *testing.T) {
+	if _, err := read(strings.NewReader("ok  \tbide/a\t0.1s\n")); err == nil {
+		t.Error("read() of plain go test output = nil, want an error")
+	}
+}
+
+func TestReason(t *testing.T) {
+	for output, want := range map[string]string{
+		"=== RUN   TestA\n    a_test.go:12: needs root\n--- SKIP: TestA (0.00s)\n": "needs root",
+		"=== RUN   TestA\n--- SKIP: TestA (0.00s)\n":                               "no reason given",
+	} {
+		if got := reason(output); got != want {
+			t.Errorf("reason() = %q, want %q", got, want)
+		}
+	}
+}
