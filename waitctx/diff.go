@@ -1,6 +1,7 @@
 package waitctx
 
-// Dirty reports whether Changes would return something.
+// Dirty reports whether Changes may return something. An interest set and set
+// back leaves it true until the next Ack.
 func (c *WaitCtx) Dirty() bool { return c.dirty != 0 }
 
 // Changes appends to dst what a poller must be told: deletes, then modifies,
@@ -117,7 +118,10 @@ func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
 		if e.w.Interest == e.offered {
 			e.w.Interest = e.known
 		}
-		e.offered, e.rebound = e.known, false
+		e.offered = e.known
+		if e.retoken { // else a Bind came after it was told
+			e.rebound = false
+		}
 	case told == OpAdd || told == OpModify:
 		e.state, e.known = live, e.offered
 		if e.retoken {

@@ -250,7 +250,7 @@ func (c *WaitCtx) Replace(key any, w Wait) (Wait, error) {
 	if p < 0 {
 		return Wait{}, ErrNoKey
 	}
-	if c.free == 0 && c.size() >= MaxWaits && c.at(p).state != fresh {
+	if c.used >= MaxWaits && c.at(p).state != fresh {
 		return Wait{}, ErrFull
 	}
 	old := c.at(p).w
@@ -413,7 +413,7 @@ func (c *WaitCtx) Close() error {
 		return nil
 	}
 	c.closed = true
-	for p := range c.size() {
+	for p := int32(0); p < c.size(); p++ { // the last drop may let go of rest
 		if e := c.at(p); e.state != unused && !e.gone {
 			c.drop(p, true)
 		}

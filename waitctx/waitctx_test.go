@@ -252,3 +252,27 @@ func BenchmarkDiff(b *testing.B) {
 		}
 	}
 }
+
+// The last drop of a large context lets go of its places while Close runs.
+func TestCloseOfManyUnseenWaits(t *testing.T) {
+	var c WaitCtx
+	ran := 0
+	for i := range 200 {
+		c.Set(i, Wait{FD: FD(i), Cleanup: func(any, Wait) { ran++ }})
+	}
+	for i := 1; i < 200; i++ {
+		c.Clear(i)
+	}
+	c.Close()
+	if ran != 1 || c.Len() != 0 || c.Dirty() {
+		t.Errorf("cleanups %d, Len() = %d, dirty %v, want 1, 0, false", ran, c.Len(), c.Dirty())
+	}
+	c = WaitCtx{}
+	for i := range 200 {
+		c.Set(i, Wait{FD: FD(i)}) // without a cleanup each is recycled at once
+	}
+	c.Close()
+	if c.Len() != 0 || c.Dirty() {
+		t.Errorf("Len() = %d, dirty %v, want 0, false", c.Len(), c.Dirty())
+	}
+}
