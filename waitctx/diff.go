@@ -128,7 +128,7 @@ func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
 			e.rebound = false
 		}
 	}
-	if e.gone || e.state != live || e.pending() != 0 {
+	if e.pending() != 0 {
 		c.mark(place, e)
 	}
 }

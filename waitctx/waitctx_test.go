@@ -1,83 +1,11 @@
 package waitctx
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"unsafe"
 )
-
-// row is a row of the table of combinations: operations on one key within one
-// period, begun with a stable wait of fd 1 or with none, and the difference.
-var rows = []struct {
-	ops  string
-	want string // deletes, then adds
-	all  int
-}{
-	{"set2", "+2", 1},
-	{"set2 clear", "", 0},
-	{"stable clear", "-1", 0},
-	{"stable clear set2", "-1 +2", 1},
-	{"stable clear set1", "-1 +1", 1}, // the same number: a new registration
-	{"stable clear set2 clear", "-1", 0},
-	{"stable set2", "", 1}, // ErrKeyExists; OpenSSL would shadow the first
-	{"stable replace2", "-1 +2", 1},
-	{"stable release", "-1", 0},
-	{"set2 release", "", 0},
-	{"look clear", "-1", 0}, // handed out once: undone by a delete only
-	{"look clear set1", "-1 +1", 1},
-}
-
-func TestCombinationsWithinOnePeriod(t *testing.T) {
-	for _, row := range rows {
-		t.Run(row.ops, func(t *testing.T) {
-			var c WaitCtx
-			var op string
-			for rest := row.ops; rest != ""; {
-				op, rest, _ = cut(rest)
-				switch op {
-				case "stable":
-					c.Set("k", Wait{FD: 1})
-					c.Changes(nil)
-					c.Ack()
-				case "look":
-					c.Set("k", Wait{FD: 1})
-					c.Changes(nil)
-				case "set1":
-					c.Set("k", Wait{FD: 1})
-				case "set2":
-					c.Set("k", Wait{FD: 2})
-				case "replace2":
-					c.Replace("k", Wait{FD: 2})
-				case "clear":
-					c.Clear("k")
-				case "release":
-					c.Release("k")
-				}
-			}
-			for _, look := range []string{"first", "second"} { // a peek twice is the same
-				if got := diff(c.Changes(nil)); got != row.want {
-					t.Errorf("%s Changes() = %q, want %q", look, got, row.want)
-				}
-			}
-			c.Ack()
-			if got := diff(c.Changes(nil)); got != "" {
-				t.Errorf("Changes() after Ack = %q, want none", got)
-			}
-			if c.Len() != row.all {
-				t.Errorf("Len() = %d, want %d", c.Len(), row.all)
-			}
-		})
-	}
-}
-
-func cut(s string) (first, rest string, ok bool) {
-	for i := range s {
-		if s[i] == ' ' {
-			return s[:i], s[i+1:], true
-		}
-	}
-	return s, "", false
-}
 
 func diff(changes []Change) string {
 	s := ""
@@ -203,15 +131,6 @@ func TestSize(t *testing.T) {
 	}
 }
 
-// fill registers n waits and acknowledges them.
-func fill(c *WaitCtx, n int) {
-	for i := range n {
-		c.Set(new(int), Wait{FD: FD(i + 100)})
-	}
-	c.Changes(nil)
-	c.Ack()
-}
-
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for _, n := range []int{0, 5, 1000} {
 		for name, key := range map[string]any{"pointer": new(int), "string": "key", "int": 77} {
@@ -225,57 +144,294 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}
 }
 
-func cycle(c *WaitCtx, key any, buf []Change) {
-	c.Set(key, Wait{FD: 1})
-	c.Changes(buf[:0])
-	c.Ack()
-	c.Clear(key)
-	c.Changes(buf[:0])
-	c.Ack()
-}
-
-func BenchmarkDiff(b *testing.B) {
-	for _, n := range []int{1, 10, 10000} {
-		for _, k := range []struct {
-			name string
-			key  any
-		}{{"pointer", new(int)}, {"string", "key"}, {"int", 77}} {
-			b.Run(fmt.Sprintf("waits=%d/%s", n, k.name), func(b *testing.B) {
-				b.ReportAllocs()
-				var c WaitCtx
-				fill(&c, n)
-				buf := make([]Change, 0, 4)
-				for b.Loop() {
-					cycle(&c, k.key, buf)
-				}
-			})
+func TestSteadyStateOfTheOthersAllocatesNothing(t *testing.T) {
+	for _, n := range []int{0, 5, 1000} {
+		var c WaitCtx
+		fill(&c, n)
+		var key any = "key"
+		buf := make([]Change, 0, n+4)
+		c.Set(key, Wait{FD: 1})
+		c.Changes(buf)
+		c.Ack()
+		got := testing.AllocsPerRun(100, func() {
+			c.SetInterest(key, Writable)
+			c.Changes(buf)
+			c.Changes(buf)
+			c.Ack()
+			c.SetInterest(key, Readable)
+			c.Changes(buf)
+			c.Ack()
+			c.Replace(key, Wait{FD: 2})
+			c.Changes(buf)
+			c.Ack()
+			c.Get(key)
+			for range c.All() {
+			}
+			c.Release(key)
+			c.Set(key, Wait{FD: 1})
+			c.Changes(buf)
+			c.Ack()
+			c.Bind(1 << placeBits)
+			for _, ch := range c.Changes(buf) {
+				c.Find(ch.Token)
+			}
+			c.Ack()
+			c.Unbind()
+		})
+		if got != 0 {
+			t.Errorf("%d waits: %v allocations, want 0", n, got)
 		}
 	}
 }
 
-// The last drop of a large context lets go of its places while Close runs.
-func TestCloseOfManyUnseenWaits(t *testing.T) {
+// change takes the changes of c, of which there must be one, with err in it.
+func change(t *testing.T, c *WaitCtx, op Op, err error) Change {
+	t.Helper()
+	ch := c.Changes(nil)
+	if len(ch) != 1 || ch[0].Op != op {
+		t.Fatalf("Changes() = %+v, want one with op %d", ch, op)
+	}
+	ch[0].Err = err
+	return ch[0]
+}
+
+func TestRefusedAdd(t *testing.T) {
 	var c WaitCtx
 	ran := 0
-	for i := range 200 {
-		c.Set(i, Wait{FD: FD(i), Cleanup: func(any, Wait) { ran++ }})
+	c.Set("good", Wait{FD: 1})
+	c.Set("bad", Wait{FD: 2, Cleanup: func(any, Wait) { ran++ }})
+	var failed []Change
+	for _, ch := range c.Changes(nil) {
+		if ch.FD == 2 {
+			ch.Err = errRefused
+			failed = append(failed, ch)
+		}
 	}
-	for i := 1; i < 200; i++ {
-		c.Clear(i)
+	c.Ack(failed...)
+	if _, ok := c.Get("bad"); ok || ran != 1 || c.Err("bad") != errRefused {
+		t.Errorf("after a refused add: set %v, cleanups %d, Err %v; want false, 1, %v", ok, ran, c.Err("bad"), errRefused)
 	}
-	c.Close()
-	if ran != 1 || c.Len() != 0 || c.Dirty() {
-		t.Errorf("cleanups %d, Len() = %d, dirty %v, want 1, 0, false", ran, c.Len(), c.Dirty())
+	if _, ok := c.Get("good"); !ok || c.Err("good") != nil || c.Len() != 1 || c.Dirty() {
+		t.Errorf("the other wait: set %v, Err %v, Len %d, dirty %v; want true, nil, 1, false", ok, c.Err("good"), c.Len(), c.Dirty())
 	}
-	c = WaitCtx{}
-	for i := range 200 {
-		c.Set(i, Wait{FD: FD(i)}) // without a cleanup each is recycled at once
+	if err := c.Set("bad", Wait{FD: 3}); err != nil || c.Err("bad") != nil {
+		t.Errorf("Set() after the refusal = %v, Err then %v, want nil, nil", err, c.Err("bad"))
 	}
-	for i := 1; i < 200; i++ {
-		c.Clear(i)
+}
+
+func TestRefusedModify(t *testing.T) {
+	var c WaitCtx
+	c.Set("k", Wait{FD: 1})
+	c.Changes(nil)
+	c.Ack()
+	c.SetInterest("k", Writable)
+	c.Ack(change(t, &c, OpModify, errRefused))
+	if w, _ := c.Get("k"); w.Interest != Readable || c.Err("k") != errRefused || c.Dirty() {
+		t.Errorf("interest %d, Err %v, dirty %v; want the acknowledged one, %v, false", w.Interest, c.Err("k"), c.Dirty(), errRefused)
 	}
+}
+
+func TestRefusedDeleteStaysPending(t *testing.T) {
+	var c WaitCtx
+	ran := 0
+	c.Set("k", Wait{FD: 1, Cleanup: func(any, Wait) { ran++ }})
+	c.Changes(nil)
+	c.Ack()
+	c.Release("k")
+	first := change(t, &c, OpDelete, errRefused)
+	c.Ack(first)
+	if again := change(t, &c, OpDelete, nil); again.ID != first.ID || ran != 0 {
+		t.Errorf("second delete of ID %d, cleanups %d; want ID %d, 0", again.ID, ran, first.ID)
+	}
+	c.Ack()
+	if ran != 1 || c.Dirty() {
+		t.Errorf("cleanups %d, dirty %v; want 1, false", ran, c.Dirty())
+	}
+}
+
+// A modify that was told before the Bind and refused after it must not make
+// the new token look told.
+func TestRefusedModifyAcrossBind(t *testing.T) {
+	var c WaitCtx
+	c.Set("k", Wait{FD: 1})
+	c.Changes(nil)
+	c.Ack()
+	c.SetInterest("k", Writable)
+	told := change(t, &c, OpModify, errRefused)
+	c.Bind(1 << placeBits)
+	c.Ack(told)
+	if ch := change(t, &c, OpModify, nil); ch.Token != 1<<placeBits || ch.Interest != Readable {
+		t.Errorf("change after Bind = %+v, want token 1<<16 and the acknowledged interest", ch)
+	}
+}
+
+func TestCloseAfterMany(t *testing.T) {
+	for _, told := range []bool{false, true} {
+		var c WaitCtx
+		ran := 0
+		for i := range 100 {
+			c.Set(i, Wait{FD: FD(i), Cleanup: func(any, Wait) { ran++ }})
+		}
+		if told {
+			c.Changes(nil)
+			c.Ack()
+		}
+		c.Clear(99) // the last place is free: Close must not look for it once it shrank
+		c.Close()
+		if n := len(c.Changes(nil)); told && n != 100 || !told && n != 0 {
+			t.Errorf("told %v: %d changes after Close", told, n)
+		}
+		c.Ack()
+		if ran != 99 || c.Len() != 0 || c.Dirty() {
+			t.Errorf("told %v: cleanups %d, Len %d, dirty %v; want 99, 0, false", told, ran, c.Len(), c.Dirty())
+		}
+		if !c.Reset() || c.Set("k", Wait{FD: 1}) != nil || c.Len() != 1 {
+			t.Errorf("told %v: a closed and drained context cannot be used again", told)
+		}
+	}
+	var c WaitCtx // no cleanups: places are given back while Close walks over them
+	for i := range 100 {
+		c.Set(i, Wait{FD: FD(i)})
+	}
+	c.Clear(99)
 	c.Close()
 	if c.Len() != 0 || c.Dirty() {
-		t.Errorf("Len() = %d, dirty %v, want 0, false", c.Len(), c.Dirty())
+		t.Errorf("Len %d, dirty %v after Close; want 0, false", c.Len(), c.Dirty())
+	}
+}
+
+func TestFull(t *testing.T) {
+	var c WaitCtx
+	for i := range MaxWaits {
+		if err := c.Set(i, Wait{FD: FD(i)}); err != nil {
+			t.Fatalf("Set number %d = %v", i, err)
+		}
+	}
+	if err := c.Set(-1, Wait{FD: 1}); err != ErrFull {
+		t.Errorf("Set() in a full context = %v, want ErrFull", err)
+	}
+	if _, err := c.Replace(5, Wait{FD: 1}); err != nil {
+		t.Errorf("Replace() of a wait nobody was told of = %v, want nil", err)
+	}
+	c.Changes(nil)
+	c.Ack()
+	if _, err := c.Replace(5, Wait{FD: 1}); err != ErrFull {
+		t.Errorf("Replace() in a full context = %v, want ErrFull: the old wait keeps its place until its delete", err)
+	}
+	if _, ok := c.Get(5); !ok || c.Dirty() {
+		t.Error("a Replace that was refused changed something")
+	}
+	for _, key := range []int{0, 7} { // at the first place and at another
+		c.Clear(key)
+		c.Changes(nil)
+		c.Ack()
+		if _, err := c.Replace(5, Wait{FD: 1}); err != nil {
+			t.Errorf("Replace() with one place free, that of key %d = %v, want nil", key, err)
+		}
+		c.Changes(nil)
+		c.Ack()
+		if err := c.Set(key, Wait{FD: 1}); err != nil {
+			t.Errorf("Set() with one place free = %v, want nil", err)
+		}
+		c.Changes(nil)
+		c.Ack()
+	}
+}
+
+// A cleanup may call any method, Set and Release included.
+func TestCleanupUsesTheContext(t *testing.T) {
+	var c WaitCtx
+	var order []any
+	nested := func(key any, w Wait) {
+		order = append(order, key)
+		if key == "a" || len(order) == 1 {
+			c.Set(len(order), Wait{FD: 9})
+			c.Clear("c")
+			c.Release("d")
+			c.Changes(nil)
+		}
+	}
+	for i, k := range []string{"a", "b", "c", "d"} {
+		c.Set(k, Wait{FD: FD(i), Cleanup: nested})
+	}
+	c.Changes(nil)
+	c.Ack()
+	c.Release("a")
+	c.Release("b")
+	c.Changes(nil)
+	c.Ack()
+	c.Changes(nil)
+	c.Ack()
+	count := map[any]int{}
+	for _, k := range order {
+		count[k]++
+	}
+	if len(order) != 3 || count["a"] != 1 || count["b"] != 1 || count["d"] != 1 {
+		t.Errorf("cleanups ran for %v, want a, b and d once each; c was cleared", order)
+	}
+}
+
+func TestBadKeysAndInterests(t *testing.T) {
+	type pair struct{ a, b any }
+	var c WaitCtx
+	for _, key := range []any{[]int{1}, map[int]int{}, func() {}, pair{1, []int{2}}, [1]any{[]int{1}}} {
+		if err := c.Set(key, Wait{FD: 1}); !errors.Is(err, ErrBadKey) {
+			t.Errorf("Set(%T) = %v, want ErrBadKey", key, err)
+		}
+		if _, err := c.Replace(key, Wait{FD: 1}); !errors.Is(err, ErrBadKey) {
+			t.Errorf("Replace(%T) = %v, want ErrBadKey", key, err)
+		}
+		if err := c.SetInterest(key, Readable); !errors.Is(err, ErrBadKey) {
+			t.Errorf("SetInterest(%T) = %v, want ErrBadKey", key, err)
+		}
+		_, got := c.Get(key)
+		_, cleared := c.Clear(key)
+		if got || cleared || c.Release(key) || c.Err(key) != nil || c.ID(key) != 0 {
+			t.Errorf("a key of type %T found something", key)
+		}
+	}
+	for _, key := range []any{nil, pair{1, "x"}, [2]int{1, 2}, 1.5, true, new(int)} {
+		if err := c.Set(key, Wait{FD: 1, Interest: Silent}); err != nil {
+			t.Errorf("Set(%T) = %v, want nil", key, err)
+		}
+		if w, ok := c.Get(key); !ok || w.Interest != Silent {
+			t.Errorf("Get(%T) = %+v, %v", key, w, ok)
+		}
+	}
+	if err := c.Set("k", Wait{FD: 1, Interest: 16}); err == nil {
+		t.Error("Set with an unknown interest = nil")
+	}
+	if err := c.SetInterest(nil, 0); err != nil {
+		t.Errorf("SetInterest(0) = %v, want nil", err)
+	}
+	if w, _ := c.Get(nil); w.Interest != Readable {
+		t.Errorf("interest after SetInterest(0) = %d, want Readable", w.Interest)
+	}
+	c.Close()
+	_, err := c.Replace(nil, Wait{FD: 1})
+	if err != ErrClosed || c.Set("k", Wait{FD: 1}) != ErrClosed || c.SetInterest(nil, Readable) != ErrClosed {
+		t.Errorf("Replace, Set or SetInterest after Close is not ErrClosed (%v)", err)
+	}
+}
+
+func TestUnbindLeavesTheWaits(t *testing.T) {
+	var c WaitCtx
+	c.Set("k", Wait{FD: 1})
+	c.Bind(1 << placeBits)
+	first := change(t, &c, OpAdd, nil)
+	c.Ack()
+	c.Unbind()
+	if c.Dirty() || c.Len() != 1 {
+		t.Errorf("dirty %v, Len %d after Unbind; want false, 1", c.Dirty(), c.Len())
+	}
+	if _, _, _, ok := c.Find(first.Token); ok {
+		t.Error("Find() finds a token in an unbound context")
+	}
+	if err := c.Bind(2 << placeBits); err != nil {
+		t.Fatalf("Bind() by the next consumer = %v, want nil", err)
+	}
+	second := change(t, &c, OpModify, nil)
+	if second.ID != first.ID || second.Token != 2<<placeBits {
+		t.Errorf("change = %+v, want ID %d with token 2<<16", second, first.ID)
 	}
 }
