@@ -1,124 +1,280 @@
 package jobnet
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"net"
-	"os"
+	"syscall"
 	"time"
 
 	"bide/jobs"
-	"bide/waitctx"
 )
 
-// ErrWouldBlock is what TryRead and its kin return instead of pausing. It is a
-// temporary net.Error, which crypto/tls does not take for the end.
-var ErrWouldBlock net.Error = wouldBlock{}
+var _ net.Conn = (*Conn)(nil)
 
-type wouldBlock struct{}
+// maxIO bounds what one system call moves: it holds the loop meanwhile.
+const maxIO = 256 << 10
 
-func (wouldBlock) Error() string   { return "jobnet: would block" }
-func (wouldBlock) Timeout() bool   { return true }
-func (wouldBlock) Temporary() bool { return true }
-
-// Conn is a TCP connection on a scheduler's loop.
+// Conn is a TCP or Unix stream connection on a scheduler's loop. The package
+// comment says who may call what.
 type Conn struct {
-	s             *jobs.Scheduler
-	fd            int
+	socket
+	network       string
 	local, remote net.Addr
-	read, write   half
-	open          int // halves whose wait the kernel may hold, and one for Close
-	closed        bool
+	wmu           jobs.Mutex // held by a call that writes, so that none is interleaved
 }
 
-// half is one direction: a wait of its own, since each is awaited by itself.
-type half struct {
-	ctx   waitctx.WaitCtx
-	watch jobs.Watch
-}
-
-func newConn(s *jobs.Scheduler, fd int, remote net.Addr) (*Conn, error) {
-	c := &Conn{s: s, fd: fd, local: sysLocal(fd), remote: remote, open: 1}
-	sysNoDelay(fd)
-	if err := c.register(&c.read, waitctx.Readable); err != nil {
-		c.Close()
+// newConn takes over a connected, non-blocking descriptor. Loop only.
+func newConn(s *jobs.Scheduler, fd int, network string, local, remote net.Addr) (*Conn, error) {
+	c := &Conn{socket: socket{s: s, fd: fd}, network: network, local: local, remote: remote}
+	if err := c.start(); err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-// register has the scheduler watch a direction.
-func (c *Conn) register(h *half, i waitctx.Interest) error {
-	err := h.ctx.Set(h, waitctx.Wait{FD: waitctx.FD(c.fd), Interest: i, Kind: waitctx.Socket,
-		Cleanup: func(any, waitctx.Wait) { c.release() }})
-	if err == nil {
-		h.watch, err = c.s.Watch(&h.ctx, nil)
+// Adopt takes over a connection of package net, or another stream socket that
+// is a syscall.Conn: it duplicates the descriptor and closes the original. Any
+// goroutine may call it.
+func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
+	fd, err := adopt(c, c)
+	if err != nil {
+		return nil, err
 	}
+	n := &Conn{socket: socket{s: s, fd: fd}, network: c.LocalAddr().Network(), local: c.LocalAddr(), remote: c.RemoteAddr()}
+	if err := n.startLater(); err != nil {
+		return nil, n.opError("adopt", err)
+	}
+	return n, nil
+}
+
+// adopt duplicates the stream socket behind c and closes c, unless it fails.
+func adopt(c any, closer io.Closer) (int, error) {
+	sc, ok := c.(syscall.Conn)
+	if !ok {
+		return -1, fmt.Errorf("jobnet: cannot adopt %T: it has no descriptor", c)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	fd, derr := -1, error(nil)
+	if err := raw.Control(func(from uintptr) { fd, derr = sysDup(int(from)) }); err != nil {
+		return -1, err
+	}
+	if derr != nil {
+		return -1, fmt.Errorf("jobnet: cannot adopt %T: %w", c, derr)
+	}
+	closer.Close() // what it says does not concern the duplicate
+	return fd, nil
+}
+
+func (c *Conn) opError(op string, err error) error {
 	if err == nil {
-		c.open++
+		return nil
+	}
+	return opError(op, c.network, c.local, c.remote, err)
+}
+
+// recv is one read(2). A read that returned less than it was asked for has
+// drained the socket: the next call would only hear so, and says so without
+// asking. That holds for one call, after which readiness has spoken, or the
+// caller insists.
+func (c *Conn) recv(b []byte) (int, syscall.Errno) {
+	if c.rd.drained {
+		c.rd.drained = false
+		return 0, syscall.EAGAIN
+	}
+	b = b[:min(len(b), maxIO)]
+	n, e := sysRead(c.fd, b)
+	c.rd.drained = 0 < n && n < len(b)
+	return n, e
+}
+
+// recv2 is recv into b and then more, with one readv(2).
+func (c *Conn) recv2(b, more []byte) (int, syscall.Errno) {
+	if c.rd.drained {
+		c.rd.drained = false
+		return 0, syscall.EAGAIN
+	}
+	n, e := sysReadv(c.fd, b, more)
+	c.rd.drained = sysReadvBoth && 0 < n && n < len(b)+len(more)
+	return n, e
+}
+
+// send is one write(2). One that took less than it was given found the socket
+// full, which is EAGAIN.
+func (c *Conn) send(b []byte) (int, syscall.Errno) {
+	b = b[:min(len(b), maxIO)]
+	n, e := sysWrite(c.fd, b)
+	if e == 0 && n < len(b) {
+		e = syscall.EAGAIN
+	}
+	return n, e
+}
+
+// read is Read in a job.
+func (c *Conn) read(j jobs.Job, b []byte) (int, error) {
+	if err := c.breathe(j, &c.rd); err != nil {
+		return 0, err
+	}
+	for {
+		if err := c.check(&c.rd); err != nil {
+			return 0, err
+		}
+		if len(b) == 0 {
+			return 0, nil
+		}
+		n, e := c.recv(b)
+		switch {
+		case n > 0:
+			return n, nil
+		case e == 0:
+			return 0, io.EOF
+		case e != syscall.EAGAIN:
+			return 0, sysError("read", e)
+		}
+		if err := c.wait(j, &c.rd); err != nil {
+			return 0, err
+		}
+	}
+}
+
+// write is Write in a job.
+func (c *Conn) write(j jobs.Job, b []byte) (n int, err error) {
+	if err := c.lock(j, &c.wmu); err != nil {
+		return 0, err
+	}
+	defer c.wmu.Unlock()
+	if len(b) == 0 {
+		return 0, c.check(&c.wr)
+	}
+	for n < len(b) {
+		if err := c.breathe(j, &c.wr); err != nil {
+			return n, err
+		}
+		if err := c.check(&c.wr); err != nil {
+			return n, err
+		}
+		m, e := c.send(b[n:])
+		n += m
+		switch e {
+		case 0:
+		case syscall.EAGAIN:
+			if err := c.wait(j, &c.wr); err != nil {
+				return n, err
+			}
+		default:
+			return n, sysError("write", e)
+		}
+	}
+	return n, nil
+}
+
+// lock locks m for a call of j. Whoever holds it stops at the deadline and at
+// Close, so a call that waits here comes to both in time.
+func (c *Conn) lock(j jobs.Job, m *jobs.Mutex) error {
+	if m.TryLock() {
+		return nil
+	}
+	if j.Scheduler() != c.s {
+		return errForeign
+	}
+	err := m.Lock(j)
+	if err != nil && c.closed.Load() {
+		return net.ErrClosed
 	}
 	return err
 }
 
-// release closes the descriptor once the last delete has been applied.
-func (c *Conn) release() {
-	if c.open--; c.open == 0 {
-		sysClose(c.fd)
-	}
-}
-
-func (c *Conn) opError(op string, err error) error {
-	if err == nil || err == io.EOF || err == error(ErrWouldBlock) {
-		return err
-	}
-	return &net.OpError{Op: op, Net: "tcp", Source: c.local, Addr: c.remote, Err: err}
-}
-
-// TryRead reads what is there, or returns ErrWouldBlock. The peer's end is a
-// bare io.EOF.
-func (c *Conn) TryRead(b []byte) (int, error) {
-	if c.closed {
-		return 0, c.opError("read", net.ErrClosed)
-	}
-	if len(b) == 0 {
-		return 0, nil
-	}
-	n, err := sysRead(c.fd, b)
-	if err == nil && n == 0 {
-		return 0, io.EOF
+// Read is Read of net.Conn, for goroutines other than the loop's.
+func (c *Conn) Read(b []byte) (n int, err error) {
+	err = errLost
+	if e := c.run(func(j jobs.Job) { n, err = c.read(j, b) }); e != nil {
+		err = e
 	}
 	return n, c.opError("read", err)
 }
 
-// TryWrite writes what fits, or returns ErrWouldBlock.
-func (c *Conn) TryWrite(b []byte) (int, error) {
-	if c.closed {
-		return 0, c.opError("write", net.ErrClosed)
+// Write is Write of net.Conn, for goroutines other than the loop's.
+func (c *Conn) Write(b []byte) (n int, err error) {
+	err = errLost
+	if e := c.run(func(j jobs.Job) { n, err = c.write(j, b) }); e != nil {
+		err = e
 	}
-	n, err := sysWrite(c.fd, b)
 	return n, c.opError("write", err)
 }
 
-// waitFor pauses j until the direction is ready.
-func (c *Conn) waitFor(j jobs.Job, op string, h *half) error {
-	err := h.watch.Wait(j)
-	if errors.Is(err, jobs.ErrCanceled) && c.closed {
-		err = net.ErrClosed
+// TryRead reads what is there, or returns ErrWouldBlock: read until it does,
+// and readiness will tell of what comes later. The peer's end is a bare io.EOF.
+// Loop only. Deadlines do not concern it.
+func (c *Conn) TryRead(b []byte) (int, error) {
+	if c.closed.Load() {
+		return 0, c.opError("read", c.closedError())
 	}
-	return c.opError(op, err)
+	if len(b) == 0 {
+		return 0, nil
+	}
+	n, e := c.recv(b)
+	switch {
+	case n > 0:
+		return n, nil
+	case e == 0:
+		return 0, io.EOF
+	case e == syscall.EAGAIN:
+		return 0, ErrWouldBlock
+	}
+	return 0, c.opError("read", sysError("read", e))
 }
 
-func (c *Conn) waitWritable(j jobs.Job) error {
-	if c.write.watch == (jobs.Watch{}) {
-		if err := c.register(&c.write, waitctx.Writable); err != nil {
-			return c.opError("write", err)
+// TryWrite writes what fits, and returns ErrWouldBlock if that is not all of b,
+// or if another call is in the middle of its writing. Loop only. Deadlines do
+// not concern it.
+func (c *Conn) TryWrite(b []byte) (int, error) {
+	if c.closed.Load() {
+		return 0, c.opError("write", c.closedError())
+	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if !c.wmu.TryLock() {
+		return 0, ErrWouldBlock
+	}
+	defer c.wmu.Unlock()
+	n := 0
+	for n < len(b) {
+		m, e := c.send(b[n:])
+		n += m
+		switch {
+		case e == syscall.EAGAIN:
+			return n, ErrWouldBlock
+		case e != 0:
+			return n, c.opError("write", sysError("write", e))
 		}
 	}
-	return c.waitFor(j, "write", &c.write)
+	return n, nil
 }
 
-// ReadWatch is the watch of the read direction: its SetFunc is the stackless rest.
-func (c *Conn) ReadWatch() jobs.Watch { return c.read.watch }
+// ReadWatch is the Watch of the read direction: with SetFunc it has a job
+// started when there is something to read. Loop only. It is the zero Watch once
+// the connection is closed.
+func (c *Conn) ReadWatch() jobs.Watch {
+	if c.closed.Load() || c.watch(&c.rd) != nil {
+		return jobs.Watch{}
+	}
+	return c.rd.w
+}
+
+// Close ends the connection: waiting calls and later ones return net.ErrClosed.
+// The descriptor is closed once the poller has let go of it. Bytes that were
+// written are still sent, but as ever with TCP, if some that came were never
+// read the peer may see a reset instead.
+func (c *Conn) Close() error {
+	if !c.closeLater() {
+		return c.opError("close", net.ErrClosed)
+	}
+	return nil
+}
 
 // LocalAddr returns the socket's own address.
 func (c *Conn) LocalAddr() net.Addr { return c.local }
@@ -126,69 +282,18 @@ func (c *Conn) LocalAddr() net.Addr { return c.local }
 // RemoteAddr returns the peer's.
 func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
-// CloseWrite tells the peer that nothing follows.
-func (c *Conn) CloseWrite() error {
-	if c.closed {
-		return c.opError("close", net.ErrClosed)
-	}
-	return c.opError("close", sysShutdownWrite(c.fd))
+// SetDeadline sets both deadlines, as net.Conn has it.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return c.opError("set", c.setDeadlines(t, &c.rd, &c.wr))
 }
 
-// Close ends the connection: paused calls get net.ErrClosed, and the
-// descriptor is closed once the poller has let go of it.
-func (c *Conn) Close() error {
-	if c.closed {
-		return c.opError("close", net.ErrClosed)
-	}
-	c.closed = true
-	c.read.watch.Stop()
-	c.write.watch.Stop()
-	c.release()
-	return nil
+// SetReadDeadline sets when reads give up. A function of ReadWatch is started
+// then, and its job's Reason is os.ErrDeadlineExceeded.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	return c.opError("set", c.setDeadlines(t, &c.rd))
 }
 
-// view is a Conn whose calls pause a job.
-type view struct {
-	*Conn
-	j jobs.Job
+// SetWriteDeadline sets when writes give up.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	return c.opError("set", c.setDeadlines(t, &c.wr))
 }
-
-// In returns the net.Conn whose calls pause j.
-func (c *Conn) In(j jobs.Job) net.Conn { return view{c, j} }
-
-func (v view) Read(b []byte) (int, error) {
-	for {
-		n, err := v.TryRead(b)
-		if err != error(ErrWouldBlock) {
-			return n, err
-		}
-		if err := v.waitFor(v.j, "read", &v.read); err != nil {
-			return 0, err
-		}
-	}
-}
-
-func (v view) Write(b []byte) (int, error) {
-	done := 0
-	for done < len(b) {
-		n, err := v.TryWrite(b[done:])
-		done += n
-		if err == error(ErrWouldBlock) {
-			err = v.waitWritable(v.j)
-		}
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
-}
-
-func (v view) SetDeadline(t time.Time) error { return v.SetReadDeadline(t) }
-
-func (v view) SetReadDeadline(t time.Time) error {
-	v.read.watch.SetDeadline(t)
-	return nil
-}
-
-// SetWriteDeadline is not supported yet.
-func (v view) SetWriteDeadline(time.Time) error { return os.ErrNoDeadline }

@@ -1,11 +1,20 @@
-// Package jobnet has connections and listeners whose calls pause a job, and
-// stock crypto/tls over them.
+// Package jobnet has connections and listeners on a scheduler's loop, and stock
+// crypto/tls over them.
 //
-// A [Conn] belongs to the loop of its scheduler: call its methods from a job or
-// from Scheduler.Post. c.In(j) is the net.Conn whose calls pause j. At rest a
-// connection is a descriptor and a registration; ReadWatch().SetFunc has a
-// pooled job started when it becomes readable.
+// A [Conn] is used in three ways:
 //
-// Calls from other goroutines are not supported yet, nor are deadlines of
-// writes that have begun, Unix sockets and UDP.
+//   - c.In(j) is the net.Conn whose calls pause the job j and leave the loop to
+//     others. This is the fast way.
+//   - c.TryRead and c.TryWrite never wait: they answer [ErrWouldBlock]. With
+//     c.ReadWatch().SetFunc a job is started when there is something to read,
+//     so that a connection at rest is a descriptor and a registration.
+//   - c itself is a net.Conn for any goroutine. Each call is done by a job of
+//     its own while the goroutine waits, so the loop must be running, and the
+//     loop's own goroutine must not make one: it would wait for itself.
+//
+// Goroutines have no identity, so which of these is meant is never guessed. The
+// methods that do not wait (Close, CloseWrite, SetNoDelay, the addresses and so
+// on) may be called from everywhere, the loop included.
+//
+// Closing a Scheduler closes the connections and listeners on it.
 package jobnet

@@ -2,22 +2,23 @@ package jobnet
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"os"
 	"syscall"
+	"time"
 
 	"bide/jobs"
-	"bide/waitctx"
 )
 
-// Listener accepts connections on a scheduler's loop. Its methods belong to the
-// loop: call them from a job, from Post, or before Run.
+var _ net.Listener = (*Listener)(nil)
+
+// Listener accepts connections on a scheduler's loop.
 type Listener struct {
-	s      *jobs.Scheduler
-	fd     int
-	addr   net.Addr
-	ctx    waitctx.WaitCtx
-	watch  jobs.Watch
-	closed bool
+	socket
+	addr  net.Addr
+	local net.Addr // of what it accepts, if that is known beforehand
+	path  string   // of a Unix socket, to be unlinked
 }
 
 // Option configures Listen.
@@ -37,9 +38,16 @@ func ReusePort() Option {
 	}
 }
 
-// Listen announces a TCP address.
+// Listen announces an address of network tcp, tcp4, tcp6 or unix. Any goroutine
+// may call it.
 func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listener, error) {
+	switch network {
+	case "tcp", "tcp4", "tcp6", "unix":
+	default:
+		return nil, &net.OpError{Op: "listen", Net: network, Err: net.UnknownNetworkError(network)}
+	}
 	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // plain TCP is cheaper, and what the options are for
 	for _, o := range opts {
 		o(&lc)
 	}
@@ -47,115 +55,158 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 	if err != nil {
 		return nil, err
 	}
-	defer nl.Close() // the duplicate below lives on
-	tl, ok := nl.(*net.TCPListener)
-	if !ok {
-		return nil, &net.OpError{Op: "listen", Net: network, Err: net.UnknownNetworkError(network)}
-	}
-	raw, err := tl.SyscallConn()
+	l, err := AdoptListener(s, nl)
 	if err != nil {
-		return nil, err
-	}
-	l := &Listener{s: s, addr: nl.Addr(), fd: -1}
-	var derr error
-	if err := raw.Control(func(fd uintptr) { l.fd, derr = sysDup(int(fd)) }); err != nil {
-		return nil, err
-	}
-	if derr != nil {
-		return nil, derr
-	}
-	err = l.ctx.Set(l, waitctx.Wait{FD: waitctx.FD(l.fd), Kind: waitctx.Socket,
-		Cleanup: func(any, waitctx.Wait) { sysClose(l.fd) }})
-	if err == nil {
-		l.watch, err = s.Watch(&l.ctx, nil)
-	}
-	if err != nil {
-		sysClose(l.fd)
+		nl.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
+// AdoptListener takes over a listener of package net, for one that was handed
+// down by another process. It duplicates the descriptor and closes the
+// original. Any goroutine may call it.
+func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
+	l := &Listener{socket: socket{s: s}, addr: nl.Addr()}
+	ul, isUnix := nl.(*net.UnixListener)
+	if isUnix {
+		ul.SetUnlinkOnClose(false) // Close of ours does
+	}
+	var err error
+	if l.fd, err = adopt(nl, nl); err != nil {
+		if isUnix {
+			ul.SetUnlinkOnClose(true)
+		}
+		return nil, err
+	}
+	switch a := l.addr.(type) {
+	case *net.TCPAddr:
+		sysTune(l.fd)
+		if !a.IP.IsUnspecified() {
+			l.local = a
+		}
+	case *net.UnixAddr:
+		l.local = a
+		if a.Name != "" && a.Name[0] != '@' {
+			l.path = a.Name
+		}
+	}
+	if err := l.startLater(); err != nil {
+		return nil, l.opError("listen", err)
+	}
+	return l, nil
+}
+
+func (l *Listener) opError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return opError(op, l.addr.Network(), nil, l.addr, err)
+}
+
 // Addr is where the listener listens.
 func (l *Listener) Addr() net.Addr { return l.addr }
 
-// Watch is the listener's watch: its SetFunc accepts without a job at rest.
-func (l *Listener) Watch() jobs.Watch { return l.watch }
-
-// TryAccept accepts a connection, or returns ErrWouldBlock. EMFILE and ENFILE
-// are for the caller to back off; connections aborted meanwhile are passed over.
-func (l *Listener) TryAccept() (*Conn, error) {
-	if l.closed {
-		return nil, l.opError(net.ErrClosed)
+// Watch is the listener's Watch: with SetFunc it has a job started when there
+// are connections to accept. Loop only, or before Run.
+func (l *Listener) Watch() jobs.Watch {
+	if l.closed.Load() || l.watch(&l.rd) != nil {
+		return jobs.Watch{}
 	}
-	fd, remote, err := sysAccept(l.fd)
-	if err != nil {
-		if err == error(ErrWouldBlock) {
+	return l.rd.w
+}
+
+// tryAccept accepts a connection if there is one, else fails with EAGAIN.
+// Connections aborted meanwhile are passed over.
+func (l *Listener) tryAccept() (*Conn, error) {
+	for {
+		fd, remote, e := sysAccept(l.fd)
+		switch e {
+		case 0:
+			return l.accepted(fd, remote)
+		case syscall.EINTR, syscall.ECONNABORTED:
+		case syscall.EAGAIN:
+			return nil, ErrWouldBlock
+		default:
+			return nil, sysError("accept", e)
+		}
+	}
+}
+
+func (l *Listener) accepted(fd int, remote net.Addr) (*Conn, error) {
+	local := l.local
+	if local == nil {
+		local = sysLocal(fd)
+	}
+	network := l.addr.Network()
+	if !sysInherits && network == "tcp" {
+		sysTune(fd)
+	}
+	return newConn(l.s, fd, network, local, remote)
+}
+
+// TryAccept accepts a connection, or returns ErrWouldBlock. Loop only.
+func (l *Listener) TryAccept() (*Conn, error) {
+	if l.closed.Load() {
+		return nil, l.opError("accept", l.closedError())
+	}
+	c, err := l.tryAccept()
+	return c, l.opError("accept", err)
+}
+
+func (l *Listener) accept(j jobs.Job) (*Conn, error) {
+	if err := l.breathe(j, &l.rd); err != nil {
+		return nil, err
+	}
+	for {
+		if err := l.check(&l.rd); err != nil {
 			return nil, err
 		}
-		return nil, l.opError(err)
-	}
-	return newConn(l.s, fd, remote)
-}
-
-func (l *Listener) opError(err error) error {
-	return &net.OpError{Op: "accept", Net: "tcp", Addr: l.addr, Err: err}
-}
-
-// AcceptIn accepts a connection, pausing j until there is one.
-func (l *Listener) AcceptIn(j jobs.Job) (*Conn, error) {
-	for {
-		c, err := l.TryAccept()
+		c, err := l.tryAccept()
 		if err != error(ErrWouldBlock) {
 			return c, err
 		}
-		if err := l.watch.Wait(j); err != nil {
-			if l.closed {
-				err = net.ErrClosed
-			}
-			return nil, l.opError(err)
+		if err := l.wait(j, &l.rd); err != nil {
+			return nil, err
 		}
 	}
 }
 
-// Close ends the listener; paused calls get net.ErrClosed.
-func (l *Listener) Close() error {
-	if l.closed {
-		return l.opError(net.ErrClosed)
-	}
-	l.closed = true
-	l.watch.Stop()
-	return nil
+// AcceptIn accepts a connection, pausing j until there is one. When descriptors
+// run out the error wraps syscall.EMFILE or ENFILE: sleep a while, and accept
+// again.
+func (l *Listener) AcceptIn(j jobs.Job) (*Conn, error) {
+	c, err := l.accept(j)
+	return c, l.opError("accept", err)
 }
 
-// DialIn connects to a TCP address, pausing j meanwhile. A name is looked up on
-// another goroutine.
-func DialIn(j jobs.Job, network, address string) (*Conn, error) {
-	addr, err := jobs.Await(j, func(context.Context) (*net.TCPAddr, error) {
-		return net.ResolveTCPAddr(network, address)
-	})
+// Accept is Accept of net.Listener, for goroutines other than the loop's.
+func (l *Listener) Accept() (net.Conn, error) {
+	c, err := (*Conn)(nil), errLost
+	if e := l.run(func(j jobs.Job) { c, err = l.accept(j) }); e != nil {
+		err = e
+	}
 	if err != nil {
-		return nil, err
-	}
-	fail := func(err error) (*Conn, error) {
-		return nil, &net.OpError{Op: "dial", Net: network, Addr: addr, Err: err}
-	}
-	fd, err := sysConnect(addr)
-	if err != nil && err != error(ErrWouldBlock) {
-		return fail(err)
-	}
-	c, cerr := newConn(j.Scheduler(), fd, addr)
-	if cerr != nil {
-		return nil, cerr
-	}
-	if err != nil { // under way: writable is the end of it
-		if err = c.waitWritable(j); err == nil {
-			err = sysError(fd)
-		}
-		if err != nil {
-			c.Close()
-			return fail(err)
-		}
+		return nil, l.opError("accept", err)
 	}
 	return c, nil
+}
+
+// SetDeadline sets when accepting gives up.
+func (l *Listener) SetDeadline(t time.Time) error {
+	return l.opError("set", l.setDeadlines(t, &l.rd))
+}
+
+// Close ends the listener; waiting calls and later ones return net.ErrClosed. A
+// Unix socket is unlinked.
+func (l *Listener) Close() error {
+	if !l.closeLater() {
+		return l.opError("close", net.ErrClosed)
+	}
+	if l.path != "" {
+		if err := os.Remove(l.path); err != nil && !os.IsNotExist(err) {
+			return l.opError("close", fmt.Errorf("unlink: %w", err))
+		}
+	}
+	return nil
 }

@@ -3,133 +3,182 @@
 package jobnet
 
 import (
+	"errors"
 	"net"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-func sysRead(fd int, b []byte) (int, error) {
-	for {
-		n, err := unix.Read(fd, b)
-		if err != unix.EINTR {
-			return max(n, 0), sysErr("read", err)
-		}
-	}
-}
-
-func sysWrite(fd int, b []byte) (int, error) {
-	for {
-		n, err := unix.Write(fd, b)
-		if err != unix.EINTR {
-			return max(n, 0), sysErr("write", err)
-		}
-	}
-}
-
-// sysErr names the call that failed; would-block has a value of its own.
-func sysErr(call string, err error) error {
-	if err == unix.EAGAIN || err == unix.EINPROGRESS {
-		return ErrWouldBlock
-	}
-	return os.NewSyscallError(call, err)
-}
-
-func sysAccept(fd int) (int, net.Addr, error) {
-	for {
-		// accept4 is not everywhere; the lock keeps a fork from the descriptor.
-		syscall.ForkLock.RLock()
-		conn, sa, err := unix.Accept(fd)
-		if err == nil {
-			unix.CloseOnExec(conn)
-		}
-		syscall.ForkLock.RUnlock()
-		switch err {
-		case nil:
-			if err := unix.SetNonblock(conn, true); err != nil {
-				unix.Close(conn)
-				return -1, nil, os.NewSyscallError("setnonblock", err)
-			}
-			return conn, tcpAddr(sa), nil
-		case unix.EINTR, unix.ECONNABORTED:
-		default:
-			return -1, nil, sysErr("accept", err)
-		}
-	}
-}
-
-func sysConnect(addr *net.TCPAddr) (int, error) {
-	family, sa := unix.AF_INET6, unix.Sockaddr(nil)
-	if ip4 := addr.IP.To4(); ip4 != nil || addr.IP == nil {
-		family = unix.AF_INET
-		four := &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte{127, 0, 0, 1}}
-		copy(four.Addr[:], ip4)
-		sa = four
-	} else {
-		six := &unix.SockaddrInet6{Port: addr.Port}
-		copy(six.Addr[:], addr.IP.To16())
-		sa = six
-	}
-	syscall.ForkLock.RLock()
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+// errno is what a call of package unix failed with.
+func errno(err error) syscall.Errno {
 	if err == nil {
-		unix.CloseOnExec(fd)
+		return 0
 	}
-	syscall.ForkLock.RUnlock()
+	var e syscall.Errno
+	if !errors.As(err, &e) {
+		return syscall.EINVAL
+	}
+	return e
+}
+
+// sysConnect begins to connect a new socket. EINPROGRESS comes with the socket:
+// it is writable when there is an outcome, which sysConnected tells.
+func sysConnect(to net.Addr) (int, syscall.Errno) {
+	family, sa, err := sockaddr(to)
 	if err != nil {
-		return -1, os.NewSyscallError("socket", err)
+		return -1, errno(err)
 	}
-	if err = unix.SetNonblock(fd, true); err == nil {
-		err = unix.Connect(fd, sa)
+	fd, e := sysSocket(family)
+	if e != 0 {
+		return -1, e
 	}
-	if err = sysErr("connect", err); err != nil && err != error(ErrWouldBlock) {
-		unix.Close(fd)
-		return -1, err
+	if family != unix.AF_UNIX {
+		sysTune(fd)
 	}
-	return fd, err
+	switch e = errno(unix.Connect(fd, sa)); e {
+	case 0, syscall.EINPROGRESS:
+		return fd, e
+	case syscall.EINTR: // connecting goes on: see connect(2)
+		return fd, syscall.EINPROGRESS
+	}
+	unix.Close(fd)
+	return -1, e
 }
 
-func sysError(fd int) error {
+// sysConnected is the outcome of a connect; EINPROGRESS if there is none yet.
+func sysConnected(fd int) syscall.Errno {
 	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && n != 0 {
-		err = syscall.Errno(n)
+	if err != nil || n != 0 {
+		return max(errno(err), syscall.Errno(n))
 	}
-	return os.NewSyscallError("connect", err)
+	if _, err := unix.Getpeername(fd); err == unix.ENOTCONN {
+		return syscall.EINPROGRESS
+	}
+	return 0
 }
 
+func sockaddr(a net.Addr) (family int, sa unix.Sockaddr, err error) {
+	switch a := a.(type) {
+	case *net.UnixAddr:
+		return unix.AF_UNIX, &unix.SockaddrUnix{Name: a.Name}, nil
+	case *net.TCPAddr:
+		if ip4 := a.IP.To4(); ip4 != nil {
+			sa := &unix.SockaddrInet4{Port: a.Port}
+			copy(sa.Addr[:], ip4)
+			return unix.AF_INET, sa, nil
+		}
+		sa := &unix.SockaddrInet6{Port: a.Port, ZoneId: zoneID(a.Zone)}
+		copy(sa.Addr[:], a.IP.To16())
+		return unix.AF_INET6, sa, nil
+	}
+	return 0, nil, syscall.EAFNOSUPPORT
+}
+
+// netAddr is the inverse. Peers on Unix sockets rarely have a name.
+func netAddr(sa unix.Sockaddr) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+	case *unix.SockaddrInet6:
+		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port, Zone: zoneName(sa.ZoneId)}
+	case *unix.SockaddrUnix:
+		if sa.Name != "" {
+			return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+		}
+	}
+	return unnamed
+}
+
+var unnamed = &net.UnixAddr{Net: "unix"}
+
+func zoneID(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if i, err := net.InterfaceByName(zone); err == nil {
+		return uint32(i.Index)
+	}
+	n, _ := strconv.Atoi(zone)
+	return uint32(n)
+}
+
+func zoneName(id uint32) string {
+	if id == 0 {
+		return ""
+	}
+	if i, err := net.InterfaceByIndex(int(id)); err == nil {
+		return i.Name
+	}
+	return strconv.Itoa(int(id))
+}
+
+// sysLocal is the address of the socket's own end, or nil.
 func sysLocal(fd int) net.Addr {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
 		return nil
 	}
-	return tcpAddr(sa)
+	return netAddr(sa)
 }
 
-func tcpAddr(sa unix.Sockaddr) net.Addr {
-	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
-	case *unix.SockaddrInet6:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
-	}
-	return &net.TCPAddr{}
-}
-
-// sysNoDelay does as package net: no Nagle, keep-alive on. Neither failing
-// hurts the connection.
-func sysNoDelay(fd int) {
-	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
-	unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
-}
-
+// sysDup duplicates a stream socket and makes sure that it does not block.
 func sysDup(fd int) (int, error) {
+	if typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
+		return -1, os.NewSyscallError("getsockopt", err)
+	} else if typ != unix.SOCK_STREAM {
+		return -1, errors.New("not a stream socket")
+	}
 	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-	return dup, os.NewSyscallError("fcntl", err)
+	if err != nil {
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.SetNonblock(dup, true); err != nil {
+		unix.Close(dup)
+		return -1, os.NewSyscallError("fcntl", err)
+	}
+	return dup, nil
 }
 
-func sysShutdownWrite(fd int) error {
-	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
+// sysTune does as package net: no Nagle, keep-alive on. Neither failing hurts
+// the connection.
+func sysTune(fd int) {
+	sysNoDelay(fd, true)
+	sysKeepAlive(fd, true)
+	sysKeepAliveTimes(fd)
+}
+
+func sysNoDelay(fd int, on bool) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, flag(on)))
+}
+
+func sysKeepAlive(fd int, on bool) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, flag(on)))
+}
+
+func sysLinger(fd int, sec int) error {
+	l := unix.Linger{}
+	if sec >= 0 {
+		l.Onoff, l.Linger = 1, int32(sec)
+	}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l))
+}
+
+func flag(on bool) int {
+	if on {
+		return 1
+	}
+	return 0
+}
+
+func sysShutdown(fd int, write bool) error {
+	how := unix.SHUT_RD
+	if write {
+		how = unix.SHUT_WR
+	}
+	return os.NewSyscallError("shutdown", unix.Shutdown(fd, how))
 }
 
 func sysClose(fd int) { unix.Close(fd) }

@@ -9,155 +9,196 @@ import (
 	"bide/jobs"
 )
 
-// maxRecord is how much is given to crypto/tls at a time, so that what it
-// queues is a record and the alerts around it.
-const maxRecord = 16 << 10
-
-// TLSConn is a stock crypto/tls connection that holds no stack at rest.
+// TLSConn is a stock crypto/tls connection whose rest needs no stack: between
+// calls it is a tls.Conn, and no buffer of this package's. Its methods belong
+// to the loop. Of the Conn beneath, data is the TLSConn's alone, and so is
+// Close.
+//
+// Jobs wait only outside crypto/tls. So one that reads and one that writes do
+// not hold each other up, whatever the peer does.
 type TLSConn struct {
-	tls *tls.Conn
-	t   *transport
+	tls    *tls.Conn
+	t      transport
+	wmu    jobs.Mutex // held by a call that writes, so that none is interleaved
+	closed bool
 }
 
-// transport is what crypto/tls reads and writes. During the handshake it pauses
-// the job. Afterwards nothing may pause inside crypto/tls, whose locks another
-// job of the loop can want: reads answer would-block, and writes queue what the
-// socket refuses.
-type transport struct {
-	*Conn
-	j         jobs.Job
-	handshake bool
-	queue     []byte
-	err       error // of a write, sticky as crypto/tls has it
-}
-
-func (t *transport) Read(b []byte) (int, error) {
-	if t.handshake {
-		return t.In(t.j).Read(b)
-	}
-	return t.TryRead(b)
-}
-
-func (t *transport) Write(b []byte) (int, error) {
-	if t.handshake {
-		return t.In(t.j).Write(b)
-	}
-	if t.err != nil {
-		return 0, t.err
-	}
-	n := 0
-	if len(t.queue) == 0 {
-		var err error
-		if n, err = t.TryWrite(b); err != nil && err != error(ErrWouldBlock) {
-			t.err = err
-			return n, err
-		}
-	}
-	t.queue = append(t.queue, b[n:]...)
-	return len(b), nil
-}
-
-func (t *transport) SetDeadline(time.Time) error      { return nil }
-func (t *transport) SetReadDeadline(time.Time) error  { return nil }
-func (t *transport) SetWriteDeadline(time.Time) error { return nil }
-
-// quietContext carries the job to crypto/tls's callbacks. It is never done: a
-// context that can be would cost a goroutine for each handshake, and the job's
-// cancel reaches its reads and writes anyway.
-type quietContext struct{ context.Context }
-
-func (quietContext) Done() <-chan struct{} { return nil }
-
-// ServerTLS runs the server's handshake on c in job j. The callbacks of config
-// find the job by jobs.FromContext.
+// ServerTLS runs the server's handshake on c in job j, which pauses where it
+// would block. Handshakes are heavy: see Scheduler.GoLow. The callbacks of
+// config find the job by jobs.FromContext, and may pause it. When it fails, c
+// is still the caller's to close. Renegotiation is not supported.
 func ServerTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 	return handshake(j, c, config, tls.Server)
 }
 
-// ClientTLS runs the client's handshake on c in job j.
+// ClientTLS is ServerTLS for the client's side.
 func ClientTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 	return handshake(j, c, config, tls.Client)
 }
 
 func handshake(j jobs.Job, c *Conn, config *tls.Config, side func(net.Conn, *tls.Config) *tls.Conn) (*TLSConn, error) {
-	t := &transport{Conn: c, j: j, handshake: true}
-	tc := side(t, config)
-	if err := tc.HandshakeContext(quietContext{j.Context()}); err != nil {
+	if j.Scheduler() != c.s {
+		return nil, c.opError("handshake", errForeign)
+	}
+	t := &TLSConn{t: transport{c: c, job: j}}
+	t.tls = side(&t.t, config)
+	// A context that could be done would cost a goroutine for each handshake,
+	// and the job's cancel ends its reads and writes anyway.
+	err := t.tls.HandshakeContext(context.WithoutCancel(j.Context()))
+	if err != nil {
+		t.t.dropIn()
 		return nil, err
 	}
-	t.handshake, t.j = false, jobs.Job{}
-	return &TLSConn{tc, t}, nil
+	t.t.job = jobs.Job{}
+	return t, nil
 }
 
-// Conn is the connection underneath.
-func (t *TLSConn) Conn() *Conn { return t.t.Conn }
+// Conn is the connection beneath.
+func (t *TLSConn) Conn() *Conn { return t.t.c }
 
 // ConnectionState describes the session.
 func (t *TLSConn) ConnectionState() tls.ConnectionState { return t.tls.ConnectionState() }
 
-// TryRead reads what is there, or returns ErrWouldBlock. While the answers of
-// earlier reads (KeyUpdate, alerts) cannot be sent, nothing more is read.
+// TryRead reads what is there, or returns ErrWouldBlock: read until it does,
+// and the Conn's ReadWatch will tell of what comes later. After the handshake,
+// read once without being told: bytes that came with its last message have been
+// read from the socket already. While the peer does not take the answers to
+// what it sent (KeyUpdate, alerts), nothing more is read.
 func (t *TLSConn) TryRead(b []byte) (int, error) {
-	if len(t.t.queue) > maxRecord {
-		return 0, ErrWouldBlock
+	c := t.t.c
+	if t.closed || c.closed.Load() {
+		return 0, c.opError("read", c.closedError())
 	}
 	n, err := t.tls.Read(b)
-	if ne, ok := err.(net.Error); ok && ne.Timeout() {
-		err = ErrWouldBlock
+	if err == error(ErrWouldBlock) && t.t.full() && !t.t.muted {
+		t.t.mute(true)
 	}
 	return n, err
 }
 
-// flush sends the queue, pausing j outside crypto/tls.
-func (t *TLSConn) flush(j jobs.Job) error {
-	for len(t.t.queue) > 0 && t.t.err == nil {
-		n, err := t.t.TryWrite(t.t.queue)
-		t.t.queue = t.t.queue[n:]
-		if err == error(ErrWouldBlock) {
-			if err := t.t.waitWritable(j); err != nil {
-				return err // of the wait: the queue stands
-			}
-			continue
+// read is TryRead in a job that waits.
+func (t *TLSConn) read(j jobs.Job, b []byte) (int, error) {
+	c := t.t.c
+	err := c.breathe(j, &c.rd)
+	for err == nil {
+		if err = c.check(&c.rd); err != nil {
+			break
 		}
-		t.t.err = err
+		n, terr := t.TryRead(b)
+		if terr != error(ErrWouldBlock) {
+			return n, terr
+		}
+		err = c.wait(j, &c.rd)
 	}
-	if len(t.t.queue) == 0 {
-		t.t.queue = nil // a connection at rest holds no buffer
-	}
-	return t.t.err
+	return 0, c.opError("read", err)
 }
 
-// WriteIn writes all of b, pausing j while the socket is full. One job at a
-// time may write.
-func (t *TLSConn) WriteIn(j jobs.Job, b []byte) error {
+// drain pauses j until the queue is empty. What is left in it when the wait
+// fails is sent later, so the stream stays whole.
+func (t *TLSConn) drain(j jobs.Job) error {
+	c := t.t.c
 	for {
-		if err := t.flush(j); err != nil || len(b) == 0 {
-			return err
+		if err := c.check(&c.wr); err != nil {
+			return c.opError("write", err)
 		}
-		n := min(len(b), maxRecord)
-		if _, err := t.tls.Write(b[:n]); err != nil {
-			return err
+		if t.t.flush() {
+			return t.t.err
 		}
-		b = b[n:]
+		t.t.arm()
+		if err := c.wait(j, &c.wr); err != nil {
+			return c.opError("write", err)
+		}
 	}
 }
 
-// CloseWriteIn sends close_notify and the end of the stream.
+// write gives b to crypto/tls a record's worth at a time. The records of one
+// time are queued and sent by one system call.
+func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
+	c := t.t.c
+	if err := c.lock(j, &t.wmu); err != nil {
+		return 0, c.opError("write", err)
+	}
+	defer t.wmu.Unlock()
+	for {
+		if err := t.drain(j); err != nil || n == len(b) {
+			return n, err
+		}
+		if err := c.breathe(j, &c.wr); err != nil {
+			return n, c.opError("write", err)
+		}
+		t.t.corked = true
+		m, err := t.tls.Write(b[n:min(len(b), n+maxPayload)])
+		t.t.corked = false
+		n += m
+		if err != nil {
+			t.drain(j) // the records before it
+			return n, err
+		}
+	}
+}
+
+// WriteIn writes all of b and returns when the socket has taken it, pausing j
+// while it is full. Calls of several jobs are not interleaved.
+func (t *TLSConn) WriteIn(j jobs.Job, b []byte) error {
+	_, err := t.write(j, b)
+	return err
+}
+
+// CloseWriteIn sends close_notify and then TCP's end of the stream; reading
+// goes on.
 func (t *TLSConn) CloseWriteIn(j jobs.Job) error {
-	if err := t.flush(j); err != nil {
+	c := t.t.c
+	if err := c.lock(j, &t.wmu); err != nil {
+		return c.opError("close", err)
+	}
+	defer t.wmu.Unlock()
+	if err := t.drain(j); err != nil {
 		return err
 	}
 	if err := t.tls.CloseWrite(); err != nil {
 		return err
 	}
-	if err := t.flush(j); err != nil {
+	if err := t.drain(j); err != nil {
 		return err
 	}
-	return t.t.Conn.CloseWrite()
+	return c.CloseWrite()
 }
 
-// Close sends close_notify if the socket takes it, and closes the connection.
+// Close sends close_notify and closes the connection. It does not wait: what
+// the socket does not take now is sent from the loop for at most five seconds.
 func (t *TLSConn) Close() error {
-	t.tls.CloseWrite()
-	return t.t.Conn.Close()
+	c := t.t.c
+	if t.closed {
+		return c.opError("close", net.ErrClosed)
+	}
+	t.closed = true
+	if c.closed.Load() {
+		return c.opError("close", net.ErrClosed)
+	}
+	err := t.tls.Close()
+	t.t.dropIn()
+	t.t.closeSoon()
+	return err
 }
+
+// In returns the view of t whose calls pause j. It has CloseWrite besides.
+func (t *TLSConn) In(j jobs.Job) net.Conn { return &tlsView{t, j} }
+
+// tlsView is a TLSConn whose calls pause a job.
+type tlsView struct {
+	t *TLSConn
+	j jobs.Job
+}
+
+func (v *tlsView) Read(b []byte) (int, error)  { return v.t.read(v.j, b) }
+func (v *tlsView) Write(b []byte) (int, error) { return v.t.write(v.j, b) }
+func (v *tlsView) CloseWrite() error           { return v.t.CloseWriteIn(v.j) }
+func (v *tlsView) Close() error                { return v.t.Close() }
+func (v *tlsView) LocalAddr() net.Addr         { return v.t.t.c.local }
+func (v *tlsView) RemoteAddr() net.Addr        { return v.t.t.c.remote }
+
+func (v *tlsView) SetDeadline(t time.Time) error      { return v.conn().SetDeadline(t) }
+func (v *tlsView) SetReadDeadline(t time.Time) error  { return v.conn().SetReadDeadline(t) }
+func (v *tlsView) SetWriteDeadline(t time.Time) error { return v.conn().SetWriteDeadline(t) }
+
+func (v *tlsView) conn() net.Conn { return v.t.t.c.In(v.j) }

@@ -1,0 +1,352 @@
+//go:build unix
+
+package jobnet_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/net/nettest"
+
+	"bide/jobs"
+	"bide/jobs/jobnet"
+)
+
+// viewConn makes every call on the view, in a job of its own.
+type viewConn struct {
+	*jobnet.Conn
+	s loop
+}
+
+func (v viewConn) in(fn func(net.Conn) error) error {
+	ended := v.s.begin(func(j jobs.Job) error { return fn(v.Conn.In(j)) })
+	return <-ended
+}
+
+func (v viewConn) Read(b []byte) (n int, err error) {
+	err = v.in(func(c net.Conn) (err error) { n, err = c.Read(b); return err })
+	return n, err
+}
+
+func (v viewConn) Write(b []byte) (n int, err error) {
+	err = v.in(func(c net.Conn) (err error) { n, err = c.Write(b); return err })
+	return n, err
+}
+
+func (v viewConn) Close() error {
+	return v.in(func(c net.Conn) error { return c.Close() })
+}
+
+func (v viewConn) SetDeadline(t time.Time) error {
+	return v.in(func(c net.Conn) error { return c.SetDeadline(t) })
+}
+
+func (v viewConn) SetReadDeadline(t time.Time) error {
+	return v.in(func(c net.Conn) error { return c.SetReadDeadline(t) })
+}
+
+func (v viewConn) SetWriteDeadline(t time.Time) error {
+	return v.in(func(c net.Conn) error { return c.SetWriteDeadline(t) })
+}
+
+func TestConn(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		for _, mode := range []string{"goroutines", "jobs"} {
+			t.Run(network+"/"+mode, func(t *testing.T) {
+				eachBackend(t, func(t *testing.T, s loop) {
+					nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
+						a, b := s.pair(t, network)
+						stop = func() { a.Close(); b.Close() }
+						if mode == "jobs" {
+							return viewConn{a, s}, viewConn{b, s}, stop, nil
+						}
+						return a, b, stop, nil
+					})
+					s.idle(t)
+				})
+			})
+		}
+	}
+}
+
+// The function of ReadWatch reads all that comes, although a short read makes
+// the next call answer without a system call.
+func TestReadWatchHearsOfEveryByte(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		ours, theirs := s.half(t)
+		got, seen := 0, make(chan int, 1000)
+		s.Post(func() {
+			ours.ReadWatch().SetFunc(func(j jobs.Job) error {
+				for {
+					n, err := ours.TryRead(s.Buffer())
+					got += n
+					if err != nil {
+						seen <- got
+						if err != error(jobnet.ErrWouldBlock) {
+							close(seen)
+							ours.ReadWatch().SetFunc(nil)
+						}
+						return nil
+					}
+				}
+			})
+		})
+		sent := 0
+		for size := 1; size <= 128<<10; size *= 4 {
+			n, err := theirs.Write(make([]byte, size))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for sent += n; await(t, seen) < sent; {
+			}
+		}
+		s.idle(t)
+		theirs.Close()
+		for n := range seen {
+			if n != sent {
+				t.Errorf("got %d bytes at the end, want %d", n, sent)
+			}
+		}
+	})
+}
+
+func TestTryReadAndTryWriteNeverWait(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		a, b := s.pair(t, "tcp")
+		err := s.do(t, func(j jobs.Job) error {
+			buf := make([]byte, 64<<10)
+			if n, err := a.TryRead(buf); n != 0 || err != error(jobnet.ErrWouldBlock) {
+				t.Errorf("TryRead() = %d, %v, want 0, ErrWouldBlock", n, err)
+			}
+			// crypto/tls goes on after an error that is temporary.
+			if ne := jobnet.ErrWouldBlock.(interface{ Temporary() bool }); !jobnet.ErrWouldBlock.Timeout() || !ne.Temporary() {
+				t.Error("ErrWouldBlock is not a temporary timeout")
+			}
+			sent := 0
+			for {
+				n, err := a.TryWrite(buf)
+				sent += n
+				if err == error(jobnet.ErrWouldBlock) {
+					break
+				}
+				if err != nil {
+					return err
+				}
+			}
+			n, err := io.CopyN(io.Discard, b.In(j), int64(sent))
+			if err != nil || n != int64(sent) {
+				t.Errorf("read %d bytes, %v, of %d", n, err, sent)
+			}
+			if n, err := a.TryWrite([]byte("x")); n != 1 || err != nil {
+				t.Errorf("TryWrite() = %d, %v after the peer has read, want 1, nil", n, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestHalfClose(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		a, b := s.pair(t, "tcp")
+		if _, err := a.Write([]byte("ask")); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(b); string(got) != "ask" || err != nil {
+			t.Errorf("ReadAll() = %q, %v, want what came before the end", got, err)
+		}
+		if n, err := b.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Errorf("Read() = %d, %v after the end, want 0, io.EOF itself", n, err)
+		}
+		if _, err := b.Write([]byte("answer")); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 16)
+		if n, err := a.Read(buf); string(buf[:n]) != "answer" || err != nil {
+			t.Errorf("Read() = %q, %v after CloseWrite, want the answer", buf[:n], err)
+		}
+		if _, err := a.Write([]byte("more")); !errors.Is(err, syscall.EPIPE) {
+			t.Errorf("Write() = %v after CloseWrite, want EPIPE", err)
+		}
+		reading := s.begin(func(j jobs.Job) error { _, err := a.In(j).Read(buf); return err })
+		if err := a.CloseRead(); err != nil {
+			t.Fatal(err)
+		}
+		if err := await(t, reading); err != io.EOF {
+			t.Errorf("Read() = %v after CloseRead, want io.EOF", err)
+		}
+	})
+}
+
+// Errors are those of package net.
+func TestErrors(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		a, _ := s.pair(t, "tcp")
+		check := func(name string, err, want error, op string, timeout bool) {
+			t.Helper()
+			var oe *net.OpError
+			if !errors.As(err, &oe) || oe.Op != op || oe.Net != "tcp" || !errors.Is(err, want) || oe.Timeout() != timeout {
+				t.Errorf("%s: %#v, want a net.OpError of %s with %v, Timeout() %v", name, err, op, want, timeout)
+			}
+		}
+		a.SetReadDeadline(time.Now().Add(-time.Second))
+		_, err := a.Read(make([]byte, 1))
+		check("Read past the deadline", err, os.ErrDeadlineExceeded, "read", true)
+		a.SetReadDeadline(time.Time{})
+
+		reading := make(chan error, 2)
+		for range 2 {
+			go func() { _, err := a.Read(make([]byte, 1)); reading <- err }()
+		}
+		a.SetReadDeadline(time.Now().Add(time.Millisecond))
+		for range 2 {
+			check("Read at the deadline", await(t, reading), os.ErrDeadlineExceeded, "read", true)
+		}
+		a.SetReadDeadline(time.Time{})
+
+		job := make(chan jobs.Job, 1)
+		cancelled := s.begin(func(j jobs.Job) error {
+			job <- j
+			_, err := a.In(j).Read(make([]byte, 1))
+			return err
+		})
+		why := errors.New("why")
+		(<-job).Cancel(why)
+		check("Read of a cancelled job", await(t, cancelled), why, "read", false)
+
+		if err := a.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+		check("Close again", a.Close(), net.ErrClosed, "close", false)
+		_, err = a.Read(make([]byte, 1))
+		check("Read after Close", err, net.ErrClosed, "read", false)
+		_, err = a.Write([]byte("x"))
+		check("Write after Close", err, net.ErrClosed, "write", false)
+		check("SetDeadline after Close", a.SetDeadline(time.Now()), net.ErrClosed, "set", false)
+		check("CloseWrite after Close", a.CloseWrite(), net.ErrClosed, "close", false)
+		s.do(t, func(jobs.Job) error {
+			_, err := a.TryRead(make([]byte, 1))
+			check("TryRead after Close", err, net.ErrClosed, "read", false)
+			_, err = a.TryWrite([]byte("x"))
+			check("TryWrite after Close", err, net.ErrClosed, "write", false)
+			return nil
+		})
+	})
+}
+
+// A job of another scheduler is told so instead of being lost.
+func TestJobOfAnotherScheduler(t *testing.T) {
+	other := newLoop(t, "")
+	s := newLoop(t, "")
+	a, _ := s.pair(t, "tcp")
+	err := other.do(t, func(j jobs.Job) error {
+		_, err := a.In(j).Read(make([]byte, 1))
+		return err
+	})
+	var oe *net.OpError
+	if !errors.As(err, &oe) || oe.Timeout() || errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read() = %v, want a net.OpError that says whose job it is", err)
+	}
+}
+
+func TestWritesAreNotInterleaved(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		ours, theirs := s.half(t)
+		const writers, size = 4, 1 << 20
+		var ended []chan error
+		for i := range writers {
+			ended = append(ended, s.begin(func(j jobs.Job) error {
+				_, err := ours.In(j).Write(bytes.Repeat([]byte{'a' + byte(i)}, size))
+				return err
+			}))
+		}
+		first := make([]byte, 1)
+		for range writers {
+			if _, err := io.ReadFull(theirs, first); err != nil {
+				t.Fatal(err)
+			}
+			wantRead(t, theirs, size-1, first[0])
+		}
+		for _, e := range ended {
+			if err := await(t, e); err != nil {
+				t.Errorf("Write() = %v", err)
+			}
+		}
+	})
+}
+
+// A connection that always has something to read does not hold the loop.
+func TestBusyReaderLetsOthersGoOn(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		a, b := s.pair(t, "tcp")
+		stop := false
+		reading := s.begin(func(j jobs.Job) error {
+			buf := make([]byte, 1)
+			if _, err := b.TryWrite([]byte("x")); err != nil {
+				return err
+			}
+			for !stop {
+				if _, err := b.TryWrite([]byte("x")); err != nil {
+					return err
+				}
+				if _, err := a.In(j).Read(buf); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err := s.do(t, func(jobs.Job) error { stop = true; return nil }); err != nil {
+			t.Error(err)
+		}
+		if err := await(t, reading); err != nil {
+			t.Errorf("the busy reader: %v", err)
+		}
+	})
+}
+
+// Closing a scheduler ends its connections: calls return, descriptors are
+// closed (which newLoop checks).
+func TestSchedulerCloseClosesConns(t *testing.T) {
+	s := newLoop(t, "")
+	a, _ := s.pair(t, "tcp")
+	b, _ := s.pair(t, "tcp")
+	l := s.listen(t, "tcp")
+	var ended []chan error
+	for _, fn := range []func() error{
+		func() error { _, err := a.Read(make([]byte, 1)); return err },
+		func() error { _, err := b.Write(make([]byte, 64<<20)); return err },
+		func() error { _, err := l.Accept(); return err },
+	} {
+		ch := make(chan error, 1)
+		ended = append(ended, ch)
+		go func() { ch <- fn() }()
+	}
+	for deadline := time.Now().Add(patience); s.Live() < len(ended); s.Stats() {
+		if time.Now().After(deadline) {
+			t.Fatalf("Live() = %d, want %d", s.Live(), len(ended))
+		}
+	}
+	s.Close()
+	for i, ch := range ended {
+		if err := await(t, ch); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("call %d = %v, want net.ErrClosed", i, err)
+		}
+	}
+	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read() = %v after the scheduler's Close, want net.ErrClosed", err)
+	}
+	if _, err := jobnet.Dial(s.Scheduler, "tcp", "127.0.0.1:1"); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Dial() = %v after the scheduler's Close, want net.ErrClosed", err)
+	}
+}

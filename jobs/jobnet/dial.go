@@ -1,0 +1,138 @@
+package jobnet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+
+	"bide/jobs"
+)
+
+// Dial connects to an address of network tcp, tcp4, tcp6 or unix. It is for
+// goroutines other than the loop's.
+func Dial(s *jobs.Scheduler, network, address string) (*Conn, error) {
+	c, err := (*Conn)(nil), errLost
+	done := make(chan struct{})
+	j := s.Go(func(j jobs.Job) error {
+		defer close(done)
+		c, err = DialIn(j, network, address)
+		return nil
+	})
+	if j == (jobs.Job{}) {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: net.ErrClosed}
+	}
+	<-done
+	return c, err
+}
+
+// DialIn connects to an address of network tcp, tcp4, tcp6 or unix, pausing j
+// meanwhile. Names are looked up on another goroutine; of several addresses one
+// is tried after the other. What limits the time is a cancel of j.
+func DialIn(j jobs.Job, network, address string) (*Conn, error) {
+	s := j.Scheduler()
+	if s == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: jobs.ErrNotLoop}
+	}
+	addrs, err := resolve(j, network, address)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	for _, a := range addrs {
+		c, e := connect(j, s, a)
+		if e == nil {
+			return c, nil
+		}
+		if err == nil { // the first is the most telling, as package net has it
+			err = &net.OpError{Op: "dial", Net: network, Addr: a, Err: e}
+		}
+		var failed syscall.Errno
+		if !errors.As(e, &failed) {
+			break // not the address's fault: j was cancelled, or the like
+		}
+	}
+	return nil, err
+}
+
+// connect connects to one address.
+func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
+	fd, e := sysConnect(to)
+	if e != 0 && e != syscall.EINPROGRESS {
+		return nil, sysError("connect", e)
+	}
+	c, err := newConn(s, fd, to.Network(), nil, to)
+	if err != nil {
+		return nil, err
+	}
+	for e == syscall.EINPROGRESS && err == nil {
+		if err = c.wait(j, &c.wr); err == nil {
+			e = sysConnected(fd)
+		}
+	}
+	if err == nil {
+		c.local = sysLocal(fd)
+		if toItself(c.local, c.remote) {
+			e = syscall.ECONNREFUSED
+		}
+		err = sysError("connect", e)
+	}
+	if err != nil {
+		c.closeNow()
+		return nil, err
+	}
+	return c, nil
+}
+
+// toItself reports whether a socket was connected to itself, which TCP allows
+// when the system happens to choose the port that was dialled: nobody listens.
+func toItself(local, remote net.Addr) bool {
+	l, ok := local.(*net.TCPAddr)
+	r, ok2 := remote.(*net.TCPAddr)
+	return ok && ok2 && l.Port == r.Port && l.IP.Equal(r.IP)
+}
+
+// resolve returns the addresses to try.
+func resolve(j jobs.Job, network, address string) ([]net.Addr, error) {
+	family := ""
+	switch network {
+	case "unix":
+		return []net.Addr{&net.UnixAddr{Name: address, Net: "unix"}}, nil
+	case "tcp":
+	case "tcp4", "tcp6":
+		family = network[3:]
+	default:
+		return nil, net.UnknownNetworkError(network)
+	}
+	if ap, err := netip.ParseAddrPort(address); err == nil {
+		if family == "4" && !ap.Addr().Unmap().Is4() || family == "6" && ap.Addr().Unmap().Is4() {
+			return nil, &net.AddrError{Err: "no suitable address found", Addr: address}
+		}
+		return []net.Addr{net.TCPAddrFromAddrPort(ap)}, nil
+	}
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	if host == "" { // this machine, as package net has it
+		host = "127.0.0.1"
+		if family == "6" {
+			host = "::1"
+		}
+	}
+	return jobs.Await(j, func(ctx context.Context) ([]net.Addr, error) {
+		port, err := net.DefaultResolver.LookupPort(ctx, network, service)
+		if err != nil {
+			return nil, err
+		}
+		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+family, host)
+		if err != nil {
+			return nil, err
+		}
+		var addrs []net.Addr
+		for _, ip := range ips {
+			addrs = append(addrs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))))
+		}
+		return addrs, nil
+	})
+}

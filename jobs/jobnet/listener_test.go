@@ -1,0 +1,357 @@
+//go:build unix
+
+package jobnet_test
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bide/internal/fdtest"
+	"bide/jobs"
+	"bide/jobs/jobnet"
+)
+
+// A Listener and its Conns serve package net/http, which knows nothing of jobs.
+func TestListenerServesHTTP(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		l := s.listen(t, "tcp")
+		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			io.Copy(w, r.Body)
+		})}
+		served := make(chan error, 1)
+		go func() { served <- server.Serve(l) }()
+		transport := &http.Transport{}
+		client := &http.Client{Transport: transport, Timeout: patience}
+		want := strings.Repeat("bide", 100_000)
+		for range 3 {
+			r, err := client.Post("http://"+l.Addr().String(), "text/plain", strings.NewReader(want))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := io.ReadAll(r.Body)
+			r.Body.Close()
+			if string(got) != want || err != nil {
+				t.Errorf("got %d bytes back, %v, want %d", len(got), err, len(want))
+			}
+		}
+		transport.CloseIdleConnections()
+		server.Close()
+		if err := await(t, served); err != http.ErrServerClosed {
+			t.Errorf("Serve() = %v", err)
+		}
+		s.idle(t)
+	})
+}
+
+func TestListenerClose(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		l := s.listen(t, "unix")
+		path := l.Addr().String()
+		if _, err := os.Stat(path); err != nil {
+			t.Fatal(err)
+		}
+		accepting := s.begin(func(j jobs.Job) error { _, err := l.AcceptIn(j); return err })
+		if err := l.Close(); err != nil {
+			t.Errorf("Close() = %v", err)
+		}
+		if err := await(t, accepting); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("AcceptIn() = %v at Close, want net.ErrClosed", err)
+		}
+		if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept() = %v after Close, want net.ErrClosed", err)
+		}
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Close() = %v the second time, want net.ErrClosed", err)
+		}
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("the socket %s is still there: %v", path, err)
+		}
+	})
+}
+
+func TestListenerDeadline(t *testing.T) {
+	s := newLoop(t, "")
+	l := s.listen(t, "tcp")
+	l.SetDeadline(time.Now().Add(time.Millisecond))
+	if _, err := l.Accept(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Accept() = %v, want os.ErrDeadlineExceeded", err)
+	}
+}
+
+// Running out of descriptors is an error of one call, not the end.
+func TestAcceptWithoutDescriptors(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		l := s.listen(t, "tcp")
+		theirs, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer theirs.Close()
+		nums := fdtest.Numbers(t)
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+			t.Fatal(err)
+		}
+		low := limit
+		for low.Cur = 0; int(low.Cur) < len(nums) && nums[low.Cur] == int(low.Cur); low.Cur++ {
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &low); err != nil {
+			t.Fatal(err)
+		}
+		_, err = l.Accept()
+		unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+		if !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("Accept() = %v, want EMFILE", err)
+		}
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatalf("Accept() = %v with descriptors again", err)
+		}
+		c.Close()
+	})
+}
+
+func TestListenErrors(t *testing.T) {
+	s := newLoop(t, "")
+	l := s.listen(t, "tcp")
+	if _, err := jobnet.Listen(s.Scheduler, "tcp", l.Addr().String()); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("Listen() = %v on a port in use, want EADDRINUSE", err)
+	}
+	for _, network := range []string{"udp", "unixgram", "nonsense"} {
+		var unknown net.UnknownNetworkError
+		if _, err := jobnet.Listen(s.Scheduler, network, "127.0.0.1:0"); !errors.As(err, &unknown) {
+			t.Errorf("Listen(%q) = %v, want net.UnknownNetworkError", network, err)
+		}
+		if _, err := jobnet.Dial(s.Scheduler, network, "127.0.0.1:1"); !errors.As(err, &unknown) {
+			t.Errorf("Dial(%q) = %v, want net.UnknownNetworkError", network, err)
+		}
+	}
+}
+
+func TestReusePort(t *testing.T) {
+	s := newLoop(t, "")
+	a, err := jobnet.Listen(s.Scheduler, "tcp", "127.0.0.1:0", jobnet.ReusePort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	b, err := jobnet.Listen(s.Scheduler, "tcp", a.Addr().String(), jobnet.ReusePort())
+	if err != nil {
+		t.Fatalf("Listen() = %v on the same port", err)
+	}
+	b.Close()
+}
+
+func TestDial(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		l := s.listen(t, "tcp")
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		for _, address := range []string{"127.0.0.1:" + port, "localhost:" + port, ":" + port} {
+			c, err := jobnet.Dial(s.Scheduler, "tcp4", address)
+			if err != nil {
+				t.Fatalf("Dial(%q) = %v", address, err)
+			}
+			d, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.LocalAddr().String() != d.RemoteAddr().String() || c.RemoteAddr().String() != d.LocalAddr().String() {
+				t.Errorf("addresses %v %v here, %v %v there", c.LocalAddr(), c.RemoteAddr(), d.LocalAddr(), d.RemoteAddr())
+			}
+			c.Close()
+			d.Close()
+		}
+		l.Close()
+		s.Stats() // a turn later the descriptor is closed
+		c, err := jobnet.Dial(s.Scheduler, "tcp", l.Addr().String())
+		var oe *net.OpError
+		if c != nil || !errors.As(err, &oe) || oe.Op != "dial" || !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("Dial() = %v, %v with nobody listening, want ECONNREFUSED", c, err)
+		}
+		if _, err := jobnet.Dial(s.Scheduler, "unix", filepath.Join(t.TempDir(), "none")); !errors.Is(err, syscall.ENOENT) {
+			t.Errorf("Dial() = %v without a socket there, want ENOENT", err)
+		}
+		if _, err := jobnet.Dial(s.Scheduler, "tcp6", "127.0.0.1:1"); err == nil {
+			t.Error("Dial() of an IPv4 address by tcp6 succeeded")
+		}
+	})
+}
+
+// A dial that the peer never answers ends when its job is cancelled. A listener
+// whose backlog is full does not answer.
+func TestDialIsCancelled(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		sock := fdtest.Socket(t)
+		if err := unix.Bind(sock.Num(), &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+			t.Fatal(err)
+		}
+		if err := unix.Listen(sock.Num(), 0); err != nil {
+			t.Fatal(err)
+		}
+		sa, err := unix.Getsockname(sock.Num())
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: sa.(*unix.SockaddrInet4).Port}
+		why := errors.New("why")
+		var all []jobs.Job
+		var ended []chan error
+		for range 4 {
+			ch := make(chan error, 1)
+			ended = append(ended, ch)
+			all = append(all, s.Go(func(j jobs.Job) error {
+				c, err := jobnet.DialIn(j, "tcp", address.String())
+				if err == nil {
+					c.Close()
+				}
+				ch <- err
+				return nil
+			}))
+		}
+		s.Stats()
+		s.Stats()
+		for _, j := range all {
+			j.Cancel(why)
+		}
+		cancelled := 0
+		for _, ch := range ended {
+			if errors.Is(await(t, ch), why) {
+				cancelled++
+			}
+		}
+		if cancelled == 0 {
+			t.Error("no dial was cancelled")
+		}
+	})
+}
+
+func TestAdopt(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		nl, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := jobnet.AdoptListener(s.Scheduler, nl)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		original, err := net.Dial("tcp", l.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := jobnet.Adopt(s.Scheduler, original)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		if _, err := original.Write([]byte("x")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Write() = %v on the original, want net.ErrClosed", err)
+		}
+		b, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer b.Close()
+		if _, err := a.Write([]byte("xxx")); err != nil {
+			t.Fatal(err)
+		}
+		wantRead(t, b, 3, 'x')
+
+		p, q := net.Pipe()
+		defer p.Close()
+		defer q.Close()
+		if _, err := jobnet.Adopt(s.Scheduler, p); err == nil {
+			t.Error("Adopt() of a net.Pipe succeeded")
+		}
+		u, err := net.Dial("udp", "127.0.0.1:9")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer u.Close()
+		if _, err := jobnet.Adopt(s.Scheduler, u); err == nil {
+			t.Error("Adopt() of UDP succeeded")
+		}
+	})
+}
+
+// Accepted and dialled connections have the options package net gives them.
+func TestOptions(t *testing.T) {
+	s := newLoop(t, "")
+	a, b := s.pair(t, "tcp")
+	get := func(c *jobnet.Conn, level, opt int) (v int) {
+		t.Helper()
+		raw, err := c.SyscallConn()
+		if err == nil {
+			if cerr := raw.Control(func(fd uintptr) { v, err = unix.GetsockoptInt(int(fd), level, opt) }); err == nil {
+				err = cerr
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	for name, c := range map[string]*jobnet.Conn{"dialled": a, "accepted": b} {
+		if get(c, unix.IPPROTO_TCP, unix.TCP_NODELAY) == 0 || get(c, unix.SOL_SOCKET, unix.SO_KEEPALIVE) == 0 {
+			t.Errorf("%s: TCP_NODELAY or SO_KEEPALIVE is off", name)
+		}
+	}
+	if err := errors.Join(a.SetNoDelay(false), a.SetKeepAlive(false)); err != nil {
+		t.Fatal(err)
+	}
+	if get(a, unix.IPPROTO_TCP, unix.TCP_NODELAY) != 0 || get(a, unix.SOL_SOCKET, unix.SO_KEEPALIVE) != 0 {
+		t.Error("TCP_NODELAY or SO_KEEPALIVE is still on")
+	}
+	if err := a.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	a.Close()
+	if _, err := b.Read(make([]byte, 1)); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("Read() = %v after the peer's abortive close, want ECONNRESET", err)
+	}
+}
+
+func TestSyscallConn(t *testing.T) {
+	s := newLoop(t, "")
+	a, b := s.pair(t, "tcp")
+	raw, err := a.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, buf := make(chan string, 1), make([]byte, 8)
+	go func() {
+		n := 0
+		if err := raw.Read(func(fd uintptr) bool {
+			n, err = unix.Read(int(fd), buf)
+			return err != unix.EAGAIN
+		}); err != nil {
+			got <- err.Error()
+		}
+		got <- string(buf[:max(n, 0)])
+	}()
+	rawB, _ := b.SyscallConn()
+	if err := rawB.Write(func(fd uintptr) bool {
+		_, err := unix.Write(int(fd), []byte("raw"))
+		return err != unix.EAGAIN
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if s := await(t, got); s != "raw" {
+		t.Errorf("raw read got %q, want %q", s, "raw")
+	}
+	a.Close()
+	if err := raw.Control(func(uintptr) {}); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Control() = %v after Close, want net.ErrClosed", err)
+	}
+}

@@ -1,0 +1,81 @@
+//go:build unix && !linux
+
+package jobnet
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// What accepted sockets inherit differs between systems: set it again.
+const sysInherits = false
+
+func sysRead(fd int, b []byte) (int, syscall.Errno) {
+	for {
+		n, err := unix.Read(fd, b)
+		if err == nil {
+			return n, 0
+		}
+		if err != unix.EINTR {
+			return 0, errno(err)
+		}
+	}
+}
+
+func sysWrite(fd int, b []byte) (int, syscall.Errno) {
+	for {
+		n, err := unix.Write(fd, b)
+		if err == nil {
+			return n, 0
+		}
+		if err != unix.EINTR {
+			return 0, errno(err)
+		}
+	}
+}
+
+// readv(2) is not in package unix for every system: the second buffer is left
+// alone.
+const sysReadvBoth = false
+
+func sysReadv(fd int, a, _ []byte) (int, syscall.Errno) { return sysRead(fd, a) }
+
+// accept4(2) is not everywhere. The lock keeps a fork from the descriptor.
+func sysAccept(fd int) (int, net.Addr, syscall.Errno) {
+	syscall.ForkLock.RLock()
+	conn, sa, err := unix.Accept(fd)
+	if err == nil {
+		unix.CloseOnExec(conn)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return -1, nil, errno(err)
+	}
+	if err := unix.SetNonblock(conn, true); err != nil {
+		unix.Close(conn)
+		return -1, nil, errno(err)
+	}
+	return conn, netAddr(sa), 0
+}
+
+func sysSocket(family int) (int, syscall.Errno) {
+	syscall.ForkLock.RLock()
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	if err == nil {
+		unix.CloseOnExec(fd)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return -1, errno(err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return -1, errno(err)
+	}
+	return fd, 0
+}
+
+// The options for the times differ between systems, whose defaults stand.
+func sysKeepAliveTimes(int) {}

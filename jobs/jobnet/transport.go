@@ -1,0 +1,276 @@
+package jobnet
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"bide/jobs"
+	"bide/waitctx"
+)
+
+const (
+	// maxPayload is how much is given to crypto/tls at a time, so that what it
+	// queues at once is a record's worth.
+	maxPayload = 16 << 10
+	// maxQueue is the queue beyond which no more is read: a record's worth, and
+	// room for answers (KeyUpdate, alerts) to what was read.
+	maxQueue = 20 << 10
+	// lingerTime is how long Close tries to send what is queued.
+	lingerTime = 5 * time.Second
+)
+
+// buffer is lent to a connection while it has bytes in hand.
+type buffer [32 << 10]byte
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// transport is the net.Conn that crypto/tls reads and writes. During the
+// handshake it pauses the job. Afterwards nothing may pause inside crypto/tls,
+// whose locks another job of the loop can want:
+//
+//   - Read answers ErrWouldBlock, after which tls.Conn goes on where it was.
+//   - Write queues what the socket refuses, and never refuses for that. Errors
+//     stick, as they do in crypto/tls.
+type transport struct {
+	c      *Conn
+	job    jobs.Job // of the handshake under way
+	corked bool     // queue only: flush follows
+	muted  bool     // the queue is full, and reading has ceased
+	armed  bool     // the write Watch has its function
+	linger bool     // Close waits for the queue to empty
+
+	in   *buffer // behind left
+	left []byte  // read but not yet given to crypto/tls
+
+	out   *buffer // behind queue, unless that outgrew it
+	queue []byte
+	sent  int   // of queue
+	err   error // of a write
+}
+
+// Read gives crypto/tls what it asked for, and keeps what the same system call
+// brought besides. It hands all of that on before it reads again, so where it
+// answers ErrWouldBlock no byte is held that readiness would not tell of.
+func (t *transport) Read(b []byte) (int, error) {
+	if len(t.left) > 0 {
+		n := copy(b, t.left)
+		if t.left = t.left[n:]; len(t.left) == 0 {
+			t.dropIn()
+		}
+		return n, nil
+	}
+	if len(b) == 0 {
+		return 0, nil
+	}
+	handshake := t.job != (jobs.Job{})
+	if !handshake && t.full() {
+		return 0, ErrWouldBlock
+	}
+	for {
+		if err := t.check(&t.c.rd); err != nil {
+			return 0, t.c.opError("read", err)
+		}
+		n, e := t.fill(b)
+		switch {
+		case n > 0:
+			return n, nil
+		case e == 0:
+			return 0, io.EOF
+		case e != syscall.EAGAIN:
+			return 0, t.c.opError("read", sysError("read", e))
+		case !handshake:
+			return 0, ErrWouldBlock
+		}
+		if err := t.c.wait(t.job, &t.c.rd); err != nil {
+			return 0, t.c.opError("read", err)
+		}
+	}
+}
+
+// check is the connection's, but for deadlines: after the handshake they are
+// for whoever waits outside crypto/tls.
+func (t *transport) check(h *half) error {
+	if t.job == (jobs.Job{}) {
+		if t.c.closed.Load() {
+			return t.c.closedError()
+		}
+		return nil
+	}
+	return t.c.check(h)
+}
+
+// fill reads into b, and what does not fit there into a borrowed buffer.
+func (t *transport) fill(b []byte) (int, syscall.Errno) {
+	t.in = buffers.Get().(*buffer)
+	n, e := t.c.recv2(b, t.in[:])
+	if n > len(b) {
+		t.left = t.in[:n-len(b)]
+		return len(b), e
+	}
+	t.dropIn()
+	return n, e
+}
+
+func (t *transport) dropIn() {
+	if t.in != nil {
+		buffers.Put(t.in)
+	}
+	t.in, t.left = nil, nil
+}
+
+// Write sends b, or queues it.
+func (t *transport) Write(b []byte) (int, error) {
+	if t.job != (jobs.Job{}) {
+		n, err := t.c.write(t.job, b)
+		return n, t.c.opError("write", err)
+	}
+	if t.err != nil {
+		return 0, t.err
+	}
+	n := 0
+	if !t.corked && !t.queued() {
+		var e syscall.Errno
+		if n, e = t.trySend(b); e == 0 {
+			return len(b), nil
+		} else if e != syscall.EAGAIN {
+			t.fail(sysError("write", e))
+			return n, t.err
+		}
+	}
+	if t.out == nil {
+		t.out = buffers.Get().(*buffer)
+		t.queue, t.sent = t.out[:0], 0
+	}
+	if t.sent > 0 && len(t.queue)+len(b)-n > cap(t.queue) {
+		t.queue = t.queue[:copy(t.queue, t.queue[t.sent:])]
+		t.sent = 0
+	}
+	t.queue = append(t.queue, b[n:]...)
+	if !t.corked {
+		t.arm()
+	}
+	return len(b), nil
+}
+
+// trySend is the connection's send, which may also finish after Close.
+func (t *transport) trySend(b []byte) (int, syscall.Errno) {
+	if t.c.stopped || len(b) == 0 {
+		return 0, 0 // nobody is left to care
+	}
+	return t.c.send(b)
+}
+
+func (t *transport) queued() bool { return t.sent < len(t.queue) }
+
+// full says that the peer makes us answer but does not take the answers.
+func (t *transport) full() bool { return len(t.queue)-t.sent > maxQueue }
+
+// flush sends what the socket takes and reports whether the queue is empty now,
+// by an error if need be.
+func (t *transport) flush() bool {
+	if !t.queued() {
+		return true
+	}
+	n, e := t.trySend(t.queue[t.sent:])
+	t.sent += n
+	switch {
+	case e == syscall.EAGAIN:
+		return false
+	case e != 0:
+		t.fail(sysError("write", e))
+	default: // all: the queue is shorter than what one system call may write
+		t.dropOut()
+	}
+	return true
+}
+
+// fail gives up writing.
+func (t *transport) fail(err error) {
+	t.err = t.c.opError("write", err)
+	t.dropOut()
+}
+
+// dropOut ends a queue that is empty or was given up: its buffer goes back,
+// reading goes on, and writability is of no interest.
+func (t *transport) dropOut() {
+	if t.out != nil {
+		buffers.Put(t.out)
+	}
+	t.out, t.queue, t.sent = nil, nil, 0
+	if t.armed {
+		t.armed = false
+		t.c.wr.w.SetFunc(nil)
+	}
+	if t.muted {
+		t.mute(false)
+	}
+	if t.linger {
+		t.c.teardown()
+	}
+}
+
+// arm has the queue flushed as the socket takes it, when no job waits for that.
+func (t *transport) arm() {
+	if t.armed {
+		return
+	}
+	if err := t.c.watch(&t.c.wr); err != nil {
+		t.fail(err)
+		return
+	}
+	t.armed = true
+	t.c.wr.w.SetFunc(func(j jobs.Job) error {
+		j.SetName("flush")
+		if !t.flush() && t.linger && errors.Is(j.Reason(), os.ErrDeadlineExceeded) {
+			t.c.teardown()
+		}
+		return nil
+	})
+}
+
+// mute has readiness to read ignored while the queue is full, or no longer.
+// Else it would start the reader once a turn, in vain.
+func (t *transport) mute(on bool) {
+	t.muted = on
+	i := waitctx.Readable
+	if on {
+		i = waitctx.Silent
+	}
+	t.c.rd.w.SetInterest((*reading)(&t.c.socket), i)
+}
+
+// closeSoon closes the connection when the queue is empty, or after a while.
+func (t *transport) closeSoon() {
+	c := t.c
+	if t.flush() || c.closed.Load() {
+		c.closeNow()
+		return
+	}
+	c.closed.Store(true) // calls fail; only the queue goes on
+	t.linger = true
+	c.rd.w.SetFunc(nil)
+	c.rd.w.SetDeadline(started) // whoever waits finds the connection closed
+	c.wr.w.SetFunc(nil)
+	c.wr.w.SetDeadline(started)
+	t.armed = false
+	t.arm()
+	c.wr.w.SetDeadline(time.Now().Add(lingerTime))
+}
+
+// Close is for whoever has the TLSConn: crypto/tls's Close comes here, and so
+// does nothing.
+func (t *transport) Close() error         { return nil }
+func (t *transport) LocalAddr() net.Addr  { return t.c.local }
+func (t *transport) RemoteAddr() net.Addr { return t.c.remote }
+
+// The deadlines that crypto/tls sets around its last alert are not for a Write
+// that never waits.
+
+func (t *transport) SetDeadline(time.Time) error      { return nil }
+func (t *transport) SetReadDeadline(time.Time) error  { return nil }
+func (t *transport) SetWriteDeadline(time.Time) error { return nil }

@@ -1,0 +1,53 @@
+package jobnet
+
+import (
+	"net"
+	"time"
+
+	"bide/jobs"
+)
+
+// In returns the view of c whose calls pause j. It is cheap, and lasts as long
+// as the job. For the zero Job it is c itself, so that the same code runs
+// outside a job.
+func (c *Conn) In(j jobs.Job) net.Conn {
+	if j == (jobs.Job{}) {
+		return c
+	}
+	return &view{c, j}
+}
+
+// view is a Conn whose calls pause a job. What does not wait it has from Conn.
+type view struct {
+	*Conn
+	j jobs.Job
+}
+
+func (v *view) Read(b []byte) (int, error) {
+	n, err := v.read(v.j, b)
+	return n, v.opError("read", err)
+}
+
+func (v *view) Write(b []byte) (int, error) {
+	n, err := v.write(v.j, b)
+	return n, v.opError("write", err)
+}
+
+func (v *view) Close() error {
+	if !v.closeNow() {
+		return v.opError("close", net.ErrClosed)
+	}
+	return nil
+}
+
+func (v *view) SetDeadline(t time.Time) error {
+	return v.opError("set", v.setDeadlinesNow(t, &v.rd, &v.wr))
+}
+
+func (v *view) SetReadDeadline(t time.Time) error {
+	return v.opError("set", v.setDeadlinesNow(t, &v.rd))
+}
+
+func (v *view) SetWriteDeadline(t time.Time) error {
+	return v.opError("set", v.setDeadlinesNow(t, &v.wr))
+}
