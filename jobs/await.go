@@ -49,8 +49,8 @@ type awaited[T any] struct {
 }
 
 // Await runs fn on another goroutine, of a bounded set, and pauses the job
-// until it has returned. When the job is cancelled first, fn's context is too,
-// Await returns why, and the late result is dropped. A panic in fn is a
+// until it has returned. When the job is stopped first, fn's context is
+// done, Await returns why, and the late result is dropped. A panic in fn is a
 // *PanicError. Outside a job fn is called directly.
 func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 	t, err := j.loop()
@@ -61,9 +61,9 @@ func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 		var zero T
 		return zero, err
 	}
-	if t.cancel != nil {
+	if err := t.check(); err != nil {
 		var zero T
-		return zero, t.canceled()
+		return zero, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -78,8 +78,8 @@ func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 			}
 			s.Post(func() {
 				r.value, r.err, r.done = v, err, true
-				if t.gen == j.gen && t.on == any(r) {
-					s.wake(t, nil)
+				if t.gen == j.gen && t.on == onWork {
+					s.wake(t, nil) // which may wait for another result by now, and looks
 				}
 			})
 		}()
@@ -87,7 +87,7 @@ func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 		v, err = fn(ctx)
 	})
 	for !r.done {
-		if err := t.block(r); err != nil && !r.done {
+		if err := t.block(onWork); err != nil && !r.done {
 			var zero T
 			return zero, err
 		}

@@ -4,49 +4,53 @@ import (
 	"iter"
 	"testing"
 
+	"bide/internal/versus"
 	"bide/jobs"
 )
 
+// BenchmarkPauseResume is a resume and pause of a job, beside a step of a bare
+// iter.Pull.
 func BenchmarkPauseResume(b *testing.B) {
-	b.Run("job", func(b *testing.B) {
-		b.ReportAllocs()
-		p, _ := jobs.NewPool(1, 1)
-		defer p.Close()
-		j, _, _ := p.Start(nil, func(j jobs.Job) error {
-			for {
-				if err := j.Pause(); err != nil {
-					return err
-				}
+	p, _ := jobs.NewPool(1, 1)
+	defer p.Close()
+	j, _, _ := p.Start(nil, func(j jobs.Job) error {
+		for {
+			if err := j.Pause(); err != nil {
+				return err
 			}
-		})
-		for b.Loop() {
+		}
+	})
+	bare, stop := barePull()
+	defer stop()
+	versus.Run(b, func(n int) {
+		for range n {
 			j.Resume()
 		}
-	})
-	b.Run("iter.Pull", benchPull)
+	}, bare)
 }
 
+// BenchmarkStartFinish is the whole life of a pooled job, beside the same step.
 func BenchmarkStartFinish(b *testing.B) {
-	b.Run("job", func(b *testing.B) {
-		b.ReportAllocs()
-		p, _ := jobs.NewPool(1, 1)
-		defer p.Close()
-		fn := func(jobs.Job) error { return nil }
-		for b.Loop() {
+	p, _ := jobs.NewPool(1, 1)
+	defer p.Close()
+	fn := func(jobs.Job) error { return nil }
+	bare, stop := barePull()
+	defer stop()
+	versus.Run(b, func(n int) {
+		for range n {
 			p.Start(nil, fn)
 		}
-	})
-	b.Run("iter.Pull", benchPull)
+	}, bare)
 }
 
-func benchPull(b *testing.B) {
-	b.ReportAllocs()
+func barePull() (steps func(n int), stop func()) {
 	next, stop := iter.Pull(func(yield func(struct{}) bool) {
 		for yield(struct{}{}) {
 		}
 	})
-	defer stop()
-	for b.Loop() {
-		next()
-	}
+	return func(n int) {
+		for range n {
+			next()
+		}
+	}, stop
 }

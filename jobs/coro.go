@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"runtime"
 	"runtime/debug"
 )
 
@@ -28,12 +27,16 @@ func (e *PanicError) Unwrap() error {
 // coro is a coroutine that runs one task after another. It is created and
 // resumed by the loop only: the thread-lock state at each switch must be that
 // of its creation, or the runtime aborts the process.
+//
+// It is stopped only when idle, after its task has ended, so that a yield
+// within a task always comes back.
 type coro struct {
-	resume func() (struct{}, bool)
+	resume func() (Status, bool)
 	stop   func()
-	yield  func(struct{}) bool
+	yield  func(Status) bool
 	t      *task
-	dead   bool // Goexit is under way in it: not to be reused
+	dead   bool   // Goexit is under way in it: not to be reused
+	goid   uint64 // of its goroutine, for the watchdog; 0 until asked for
 }
 
 func newCoro() *coro {
@@ -42,12 +45,17 @@ func newCoro() *coro {
 	return c
 }
 
+// give has the coroutine run t when it is next resumed.
+func (c *coro) give(t *task) {
+	c.t, t.co, t.next = t, c, c.resume
+}
+
 // loop runs the tasks it is given, until stop.
-func (c *coro) loop(yield func(struct{}) bool) {
+func (c *coro) loop(yield func(Status) bool) {
 	c.yield = yield
 	for {
 		c.run()
-		if !yield(struct{}{}) {
+		if !yield(Finished) {
 			return
 		}
 	}
@@ -72,9 +80,10 @@ func (c *coro) run() {
 			t.err = t.errExit
 		}
 		c.dead = true
-		c.yield(struct{}{})
+		c.yield(Finished)
 	}()
 	t := c.t
+	t.begin(c.yield)
 	t.err = t.fn(Job{t, t.gen})
 	t.state = stateDone
 }
@@ -87,12 +96,4 @@ func (c *coro) discard() {
 		return
 	}
 	c.stop()
-}
-
-// pause switches to whoever resumed the task. A coroutine stopped while its
-// task is paused ends it.
-func (c *coro) pause() {
-	if !c.yield(struct{}{}) {
-		runtime.Goexit()
-	}
 }

@@ -3,7 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
-	"runtime"
+	"iter"
 	"time"
 
 	"bide/waitctx"
@@ -13,7 +13,7 @@ import (
 var (
 	// ErrCanceled: the job was cancelled, or what it waited for was stopped.
 	ErrCanceled = errors.New("jobs: canceled")
-	// ErrClosed: the Scheduler or Pool was closed.
+	// ErrClosed: the Scheduler, Pool or Chan was closed.
 	ErrClosed = errors.New("jobs: closed")
 	// ErrNoJobs: the Pool has as many jobs as it may.
 	ErrNoJobs = errors.New("jobs: no free job")
@@ -23,72 +23,15 @@ var (
 	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
 )
 
-// maxDefied is how many waits a cancelled job may begin before it is ended by
-// force: a job that retries on ErrCanceled must not spin the loop.
-const maxDefied = 1000
-
 // Job is a handle to a running or paused job: a small comparable value that
 // goes stale when the job ends. The zero Job stands for "outside a job", where
 // Pause succeeds at once, so that the same code runs synchronously.
+//
+// Cancel may be called from any goroutine. Everything else belongs to the job
+// itself or, where a method says so, to the goroutine that runs the loop.
 type Job struct {
 	t   *task
 	gen uint32
-}
-
-type taskState uint8
-
-const (
-	stateIdle    taskState = iota
-	stateReady             // in a run queue
-	stateRunning           // on its coroutine
-	statePaused            // off it
-	stateDone              // its function has returned
-)
-
-// task is what a Job points to. It is pooled: gen tells its jobs apart.
-type task struct {
-	s         *Scheduler // for life; nil in a Pool
-	pool      *Pool      // for life; nil on a Scheduler
-	wakingGen uint32     // guarded by s.mu: the job a wake is on its way to
-
-	run
-}
-
-// run is the part of a task that belongs to one job of it.
-type run struct {
-	gen     uint32
-	state   taskState
-	low     bool
-	signal  bool // a Waker fired
-	defied  uint16
-	blocked int32
-	place   int32 // in s.tasks
-	co      *coro
-	fn      func(Job) error
-	err     error // of the finished job
-	reason  error // why the job was resumed
-	cancel  error // sticky
-	errExit error // what a forced end reports
-
-	wc    *waitctx.WaitCtx // of a Pool's job
-	watch *source          // that started it
-	own   *source          // of its own waits
-	on    any              // what it is paused on, for the listing and for whoever wakes it
-	onID  waitctx.ID
-	link  *task // next waiter of the same source
-	last  lastWait
-	until int64 // of the sleep under way
-
-	name string
-	born time.Time
-	ctx  *jobContext
-}
-
-// lastWait caches the registration the last Job.Wait used.
-type lastWait struct {
-	fd       waitctx.FD
-	interest waitctx.Interest
-	id       waitctx.ID
 }
 
 // Valid reports whether the job has not ended. Loop goroutine only.
@@ -110,18 +53,19 @@ func (j Job) WaitCtx() *waitctx.WaitCtx {
 		return nil
 	case j.t.wc != nil:
 		return j.t.wc
-	case j.t.watch != nil:
-		return j.t.watch.wc
 	case j.t.s != nil:
-		return j.t.s.ownSource(j.t).wc
+		return j.t.context().wc
 	}
 	return nil
 }
 
-// SetName names the job in listings. Job only.
+// SetName names the job in listings, profiles and traces.
 func (j Job) SetName(name string) {
 	if j.Valid() {
 		j.t.name = name
+		if j.t.s != nil {
+			j.t.s.renamed(j.t)
+		}
 	}
 }
 
@@ -133,8 +77,8 @@ func (j Job) Name() string {
 	return j.t.name
 }
 
-// Reason says why the job last went on: nil for readiness or a wake,
-// os.ErrDeadlineExceeded, or ErrCanceled.
+// Reason says why the job last went on: nil for readiness or a wake, the
+// kernel's error, os.ErrDeadlineExceeded, or ErrCanceled.
 func (j Job) Reason() error {
 	if !j.Valid() {
 		return nil
@@ -142,11 +86,24 @@ func (j Job) Reason() error {
 	return j.t.reason
 }
 
+// Ready iterates over the keys of the job's context that are ready, as far as
+// is known, and what for: first the one that resumed it, then those that were
+// ready meanwhile. It is for a job that awaits several waits by Pause, or was
+// started by a Watch; a key is gone from it once the job pauses again.
+func (j Job) Ready() iter.Seq2[any, waitctx.Ready] {
+	return func(yield func(any, waitctx.Ready) bool) {
+		if j.Valid() && j.t.s != nil {
+			j.t.readyKeys(yield)
+		}
+	}
+}
+
 // BlockPause makes Pause do nothing until as many calls of UnblockPause. The
 // counter is the job's and ends with it.
 func (j Job) BlockPause() {
 	if j.Valid() {
 		j.t.blocked++
+		j.t.choosePause()
 	}
 }
 
@@ -154,6 +111,7 @@ func (j Job) BlockPause() {
 func (j Job) UnblockPause() {
 	if j.Valid() && j.t.blocked > 0 {
 		j.t.blocked--
+		j.t.choosePause()
 	}
 }
 
@@ -161,36 +119,62 @@ func (j Job) UnblockPause() {
 // readiness of any wait of its context. Outside a job, and while pauses are
 // blocked, it returns nil at once. A resume need not mean that anything is
 // ready: look again.
-func (j Job) Pause() error {
-	if !j.Valid() {
-		return nil
+func (j Job) Pause() (err error) {
+	// In this form it is just cheap enough for the compiler to inline it, which
+	// saves a frame between the switch and the job: see task.block.
+	if j.t != nil && j.t.gen == j.gen {
+		j.t.pause(Paused)
+		err = j.t.reason
 	}
-	t := j.t
-	if t.blocked > 0 {
-		return nil
-	}
-	if t.s != nil {
-		return t.pauseOnContext()
-	}
-	if t.cancel != nil {
-		return t.canceled()
-	}
-	t.state = statePaused
-	// The switch is made right here: every frame between it and its caller is
-	// one more return that the processor predicts wrongly after the switch.
-	if !t.co.yield(struct{}{}) {
-		runtime.Goexit()
-	}
-	return t.cancel
+	return
 }
 
-// canceled is what a cancelled job's waits answer.
-func (t *task) canceled() error {
-	if t.defied++; t.defied > maxDefied {
-		t.errExit = errors.Join(t.cancel, errors.New("jobs: the job ignored its cancellation"))
-		runtime.Goexit()
+// Cancel makes every wait of the job return err, ErrCanceled if nil, now and
+// from now on. On a Scheduler any goroutine may call it; a job that ended is
+// left alone.
+func (j Job) Cancel(err error) {
+	if j.t == nil {
+		return
 	}
-	return t.cancel
+	if err == nil {
+		err = ErrCanceled
+	}
+	if s := j.t.s; s != nil {
+		s.post(post{t: j.t, gen: j.gen, what: postCancel, err: err})
+		return
+	}
+	if j.Valid() {
+		j.t.cancel(err)
+	}
+}
+
+// SetDeadline makes every wait of the job return os.ErrDeadlineExceeded from
+// then on; the zero time is never. It may be moved, also once it has passed.
+// ErrNotLoop means that the job is not a Scheduler's.
+func (j Job) SetDeadline(at time.Time) error {
+	t, err := j.loop()
+	if err != nil {
+		return err
+	}
+	if t.late {
+		t.stop, t.late, t.defied = nil, false, 0
+	}
+	t.deadline = t.s.at(at)
+	t.s.setDeadline(t)
+	return nil
+}
+
+// loop returns the task if the job is one of a scheduler.
+func (j Job) loop() (*task, error) {
+	switch {
+	case j.t == nil:
+		return nil, ErrNotLoop
+	case j.t.gen != j.gen:
+		return nil, ErrStale
+	case j.t.s == nil:
+		return nil, ErrNotLoop
+	}
+	return j.t, nil
 }
 
 // jobContext is the context.Context of a job, made on demand.
@@ -211,8 +195,8 @@ func (j Job) Context() context.Context {
 	if t.ctx == nil {
 		ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), jobKey{}, j))
 		t.ctx = &jobContext{ctx, cancel}
-		if t.cancel != nil {
-			cancel(t.cancel)
+		if t.stop != nil {
+			cancel(t.stop)
 		}
 	}
 	return t.ctx

@@ -23,7 +23,7 @@ type Pool struct {
 	max  int
 	idle []*task
 	all  []*task
-	live int
+	live int // nested jobs not included
 
 	onFree func()
 	closed bool
@@ -43,8 +43,8 @@ func NewPool(max, init int) (*Pool, error) {
 }
 
 func (p *Pool) newTask() *task {
-	t := &task{pool: p, run: run{gen: 1, co: newCoro()}}
-	t.co.t = t
+	t := newTask(nil, p)
+	newCoro().give(t)
 	p.all = append(p.all, t)
 	return t
 }
@@ -58,47 +58,54 @@ func (p *Pool) Live() int { return p.live }
 
 // Start runs fn as a job on wc until it pauses or returns. wc may be nil for a
 // job without waits; one job at a time owns it (waitctx.ErrBusy). It returns
-// ErrNoJobs if the pool is exhausted.
+// ErrNoJobs if the pool is exhausted, and ErrClosed after Close.
 func (p *Pool) Start(wc *waitctx.WaitCtx, fn func(Job) error) (Job, Status, error) {
-	if p.closed {
+	switch {
+	case fn == nil:
+		return Job{}, Failed, errors.New("jobs: Start of a nil function")
+	case p.closed:
 		return Job{}, Failed, ErrClosed
-	}
-	var t *task
-	switch n := len(p.idle); {
-	case n > 0:
-		t = p.idle[n-1]
-		p.idle = p.idle[:n-1]
 	case p.max > 0 && p.live >= p.max:
 		return Job{}, Failed, ErrNoJobs
-	default:
-		t = p.newTask()
 	}
 	if wc != nil {
 		if err := wc.Acquire(); err != nil {
-			p.idle = append(p.idle, t)
 			return Job{}, Failed, err
 		}
 	}
 	p.live++
+	t := p.take()
 	t.wc, t.fn = wc, fn
 	j := Job{t, t.gen}
-	status, err := t.step()
-	if status == Finished {
-		j = Job{}
+	t.state = stateRunning
+	t.next()
+	if t.state != stateDone {
+		t.state = stateHeld
+		return j, Paused, nil
 	}
-	return j, status, err
+	return Job{}, Finished, t.finishPooled()
+}
+
+func (p *Pool) take() *task {
+	if n := len(p.idle); n > 0 {
+		t := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		return t
+	}
+	return p.newTask()
 }
 
 // Resume goes on with a paused job of a Pool until it pauses again or returns.
 // A stale handle gets ErrStale, a job that is running waitctx.ErrBusy.
 func (j Job) Resume() (Status, error) {
 	t := j.t
-	if t == nil || t.gen != j.gen || t.pool == nil || t.state != statePaused {
+	if t == nil || t.gen != j.gen || t.state != stateHeld {
 		return Failed, j.whyNot()
 	}
 	t.state = stateRunning
-	t.co.resume() // right here, as in Pause
+	t.next() // right here: see task.block
 	if t.state != stateDone {
+		t.state = stateHeld
 		return Paused, nil
 	}
 	return Finished, t.finishPooled()
@@ -117,33 +124,22 @@ func (j Job) whyNot() error {
 
 var errNotPooled = errors.New("jobs: Resume: the job belongs to a scheduler")
 
-func (t *task) step() (Status, error) {
-	t.state = stateRunning
-	t.co.resume()
-	if t.state != stateDone {
-		return Paused, nil
-	}
-	return Finished, t.finishPooled()
-}
-
 // finishPooled gives the task back to its pool.
 func (t *task) finishPooled() error {
-	p, err := t.pool, t.err
-	if t.wc != nil {
+	p, err, co := t.pool, t.err, t.co
+	if t.wc != nil && !t.nested {
 		t.wc.Relinquish()
 	}
-	if t.ctx != nil {
-		t.endContext(ErrStale)
+	t.endContext(ErrStale)
+	if !t.nested {
+		p.live--
 	}
-	if t.co.dead {
-		t.co.discard()
-		t.co = newCoro()
-		t.co.t = t
+	if co.dead {
+		co.discard()
+		co = newCoro()
 	}
-	t.gen++
-	t.state, t.blocked, t.defied = stateIdle, 0, 0
-	t.fn, t.wc, t.err, t.cancel, t.errExit, t.ctx, t.name = nil, nil, nil, nil, nil, nil, ""
-	p.live--
+	t.run = run{gen: t.gen + 1}
+	co.give(t)
 	p.idle = append(p.idle, t)
 	if p.onFree != nil {
 		p.onFree()
@@ -151,22 +147,23 @@ func (t *task) finishPooled() error {
 	return err
 }
 
-// Run runs inner as a job on wc inside j: whenever inner pauses, j pauses,
-// and a resume of j goes on with inner. A cancel goes inward. It returns
-// inner's error. Outside a job it runs inner synchronously.
+// Run runs inner as a job inside j, on j's context: whenever inner pauses, j
+// pauses, and a resume of j goes on with inner. A cancel goes inward. It
+// returns inner's error. The inner job does not count towards the pool's
+// maximum, as j would wait for it in vain. Outside a job, and on a Scheduler,
+// whose loop resumes whoever waits, inner is called directly.
 func (j Job) Run(inner func(Job) error) error {
 	if !j.Valid() || j.t.pool == nil {
-		return inner(j) // on a scheduler a nested job would only wait for itself
+		return inner(j)
 	}
-	p := j.t.pool
-	in, status, err := p.Start(nil, func(ij Job) error {
-		ij.t.wc = j.t.wc // shared with j, which owns it
-		defer func() { ij.t.wc = nil }()
-		return inner(ij)
-	})
+	t := j.t.pool.take()
+	t.wc, t.fn, t.nested = j.t.wc, inner, true
+	in := Job{t, t.gen}
+	t.state = stateHeld
+	status, err := in.Resume()
 	for status == Paused {
 		if cause := j.Pause(); cause != nil {
-			in.t.cancel = cause
+			in.Cancel(cause)
 		}
 		status, err = in.Resume()
 	}
@@ -181,15 +178,14 @@ func (p *Pool) Close() error {
 	}
 	p.closed, p.onFree = true, nil
 	for _, t := range p.all {
-		for t.state == statePaused {
-			t.cancel = ErrCanceled
-			t.step()
+		// A nested job is resumed by its outer one, whose cancel goes inward.
+		for t.state == stateHeld && !t.nested {
+			t.cancel(ErrCanceled)
+			Job{t, t.gen}.Resume()
 		}
 	}
 	for _, t := range p.all {
-		if t.co != nil {
-			t.co.discard()
-		}
+		t.co.discard()
 	}
 	p.all, p.idle = nil, nil
 	return nil

@@ -7,8 +7,6 @@ type ring struct {
 	n     int
 }
 
-func (r *ring) len() int { return r.n }
-
 func (r *ring) push(t *task) {
 	if r.n == len(r.items) {
 		grown := make([]*task, max(16, 2*r.n))

@@ -4,36 +4,44 @@ import (
 	"bide/waitctx"
 )
 
-// source is a WaitCtx bound to a scheduler: a job's own, one handed to GoOn,
-// or a Watch's.
+// source is a WaitCtx bound to a scheduler: a job's own, or a Watch's.
 type source struct {
-	s    *Scheduler
-	wc   *waitctx.WaitCtx
-	slot uint32
-
-	waiters *task // jobs paused on it, linked by task.link
+	waiters queue // jobs paused on it
 	fn      func(Job) error
-	quiet   []quietWait // ready, unawaited, and so suppressed in the poller
+	s       *Scheduler
+	wc      *waitctx.WaitCtx
+	slot    uint32
 
-	deadline int64 // loop time, 0 for none
-	timerAt  int64 // of the timer in the heap, 0 for none
-
+	active  bool // a job that fn was started as has not ended
 	dirty   bool // on s.dirty
 	stopped bool
-	active  bool // a job that fn was started as has not ended
 	low     bool
-	inline  *waitctx.WaitCtx // a job's own context, reused with the source
+	own     bool // a job's, which it is used for again
+
+	quiet    []quietWait // ready, unawaited, and so suppressed in the poller
+	deadline int64       // loop time, 0 for none
+	timerAt  int64       // of the timer in the heap, 0 for none
+}
+
+// ownSource is a job's own, with its context.
+type ownSource struct {
+	source
+	wc waitctx.WaitCtx
 }
 
 type quietWait struct {
-	fd waitctx.FD
-	id waitctx.ID
+	fd    waitctx.FD
+	id    waitctx.ID
+	place int32
+	ready waitctx.Ready
 }
 
+// A token is generation, slot and place, from the top.
 const (
 	slotBits  = 24
 	slotShift = 16
 	genShift  = slotShift + slotBits
+	placeMask = 1<<slotShift - 1
 )
 
 // slotEntry gives a slot's tokens their meaning.
@@ -42,31 +50,30 @@ type slotEntry struct {
 	gen uint32
 }
 
-// bind takes wc over: its tokens become generation, slot and place.
+// bind takes the source's context over.
 func (s *Scheduler) bind(src *source) error {
-	var slot uint32
-	if n := len(s.freeSlots); n > 0 {
-		slot = s.freeSlots[n-1]
-	} else {
-		slot = uint32(len(s.slots))
-		if slot >= 1<<slotBits {
-			return ErrNoJobs
+	fresh := len(s.freeSlots) == 0
+	slot := uint32(len(s.slots))
+	switch {
+	case !fresh:
+		slot = s.freeSlots[len(s.freeSlots)-1]
+	case slot >= 1<<slotBits:
+		return ErrNoJobs
+	default:
+		s.slots = append(s.slots, slotEntry{})
+	}
+	src.slot = slot
+	base := waitctx.Token(s.slots[slot].gen)<<genShift | waitctx.Token(slot)<<slotShift
+	if err := src.wc.Bind(base, src); err != nil {
+		if fresh {
+			s.slots = s.slots[:slot]
 		}
-	}
-	var gen uint32
-	if int(slot) < len(s.slots) {
-		gen = s.slots[slot].gen
-	}
-	if err := src.wc.Bind(waitctx.Token(gen)<<genShift | waitctx.Token(slot)<<slotShift); err != nil {
 		return err
 	}
-	if int(slot) == len(s.slots) {
-		s.slots = append(s.slots, slotEntry{})
-	} else {
+	if !fresh {
 		s.freeSlots = s.freeSlots[:len(s.freeSlots)-1]
 	}
 	s.slots[slot].src = src
-	src.slot = slot
 	return nil
 }
 
@@ -92,99 +99,93 @@ func (s *Scheduler) lookup(t waitctx.Token) *source {
 	return e.src
 }
 
-// touch puts the source on the list of those whose changes are applied at the
-// end of the turn.
-func (s *Scheduler) touch(src *source) {
-	if !src.dirty && src.wc.Dirty() {
+// Changed puts the source on the list of those whose changes are applied at the
+// end of the turn. Its context calls it.
+func (src *source) Changed() {
+	if !src.dirty {
 		src.dirty = true
-		s.dirty = append(s.dirty, src)
+		src.s.dirty = append(src.s.dirty, src)
+	}
+}
+
+// ready tells the source that the wait behind a token fired.
+func (src *source) ready(ev *waitctx.Event) {
+	s, place := src.s, int32(ev.Token&placeMask)
+	woke := false
+	for t := src.waiters.head; t != nil; {
+		after := t.after
+		if t.place == place || t.place == anyPlace {
+			src.waiters.remove(t)
+			t.fired, t.became = place+1, ev.Ready
+			s.runnable(t, ev.Err)
+			woke = true
+		}
+		t = after
+	}
+	switch {
+	case woke:
+	case src.fn != nil && !src.active && !src.stopped:
+		t := s.startWatch(src, ev.Err)
+		t.fired, t.became = place+1, ev.Ready
+	default:
+		src.hush(ev, place)
 	}
 }
 
 // hush suppresses a wait that fired with nobody awaiting it.
-func (s *Scheduler) hush(src *source, fd waitctx.FD, id waitctx.ID) {
+func (src *source) hush(ev *waitctx.Event, place int32) {
+	id, fd, ok := src.wc.Lookup(ev.Token)
+	if !ok {
+		return
+	}
+	src.s.stats.Unawaited++
 	for i := range src.quiet {
 		if src.quiet[i].id == id {
 			return
 		}
 	}
-	src.quiet = append(src.quiet, quietWait{fd, id})
-	s.poller.Suppress(fd, id)
+	src.quiet = append(src.quiet, quietWait{fd, id, place, ev.Ready})
+	src.s.poller.Suppress(fd, id)
 }
 
-// listen rearms what was suppressed: the wait id, or all of them for 0.
-func (s *Scheduler) listen(src *source, id waitctx.ID) {
+// listen rearms what was suppressed of the wait at place, or of all waits.
+func (src *source) listen(place int32) {
 	if len(src.quiet) == 0 {
 		return
 	}
 	kept := src.quiet[:0]
 	for _, q := range src.quiet {
-		if id != 0 && q.id != id {
+		if place != anyPlace && q.place != place {
 			kept = append(kept, q)
 			continue
 		}
-		s.poller.Rearm(q.fd, q.id)
+		src.s.poller.Rearm(q.fd, q.id)
 	}
 	src.quiet = kept
 }
 
-// ready tells the source that the wait behind token fired.
-func (s *Scheduler) ready(src *source, ev *waitctx.Event) {
-	id, fd, ok := src.wc.Lookup(ev.Token)
-	if !ok {
-		return
-	}
-	woke := false
-	for link := &src.waiters; *link != nil; {
-		t := *link
-		if t.onID != 0 && t.onID != id {
-			link = &t.link
-			continue
-		}
-		*link, t.link = t.link, nil
-		t.on = nil
-		s.runnable(t, ev.Err)
-		woke = true
-	}
-	if woke {
-		return
-	}
-	if src.fn != nil && !src.active && !src.stopped {
-		s.startWatch(src, ev.Err)
-		return
-	}
-	s.stats.Unawaited++
-	s.hush(src, fd, id)
+// keyAt returns the key of the wait at a place.
+func (src *source) keyAt(place int32) (any, bool) {
+	base := waitctx.Token(src.s.slots[src.slot].gen)<<genShift | waitctx.Token(src.slot)<<slotShift
+	key, _, _, ok := src.wc.Find(base | waitctx.Token(place))
+	return key, ok
 }
 
-// remove takes a job off the waiters.
-func (src *source) remove(t *task) {
-	for link := &src.waiters; *link != nil; link = &(*link).link {
-		if *link == t {
-			*link, t.link = t.link, nil
-			return
-		}
-	}
-}
-
-// ownSource returns the source of the job's own waits, made when first needed.
-func (s *Scheduler) ownSource(t *task) *source {
-	if t.own != nil {
-		return t.own
-	}
+// newOwn returns a source for a job's own waits.
+func (s *Scheduler) newOwn() *source {
 	var src *source
 	if n := len(s.spare); n > 0 {
 		src = s.spare[n-1]
 		s.spare = s.spare[:n-1]
+		src.stopped = false
 	} else {
-		src = &source{s: s, inline: new(waitctx.WaitCtx)}
-		src.wc = src.inline
+		own := new(ownSource)
+		own.source.s, own.source.wc, own.own = s, &own.wc, true
+		src = &own.source
 	}
-	src.stopped = false
 	if err := s.bind(src); err != nil {
 		panic("jobs: " + err.Error()) // 16 million jobs: cannot be bound
 	}
-	t.own = src
 	return src
 }
 
@@ -196,8 +197,7 @@ func (s *Scheduler) retire(src *source) {
 	src.stopped, src.fn, src.deadline = true, nil, 0
 	src.quiet = src.quiet[:0]
 	src.wc.Close()
-	s.touch(src)
-	if !src.dirty {
+	if !src.wc.Dirty() {
 		s.gone(src)
 	}
 }
@@ -205,13 +205,13 @@ func (s *Scheduler) retire(src *source) {
 // gone is called once the last delete of a retired source was acknowledged.
 func (s *Scheduler) gone(src *source) {
 	s.unbind(src)
-	if src.inline != nil && src.wc.Reset() && len(s.spare) < s.maxIdle {
+	if src.own && src.wc.Reset() && len(s.spare) < s.maxIdle {
 		s.spare = append(s.spare, src)
 	}
 }
 
 // flush applies the changes of all dirty contexts in one Apply. No job runs
-// meanwhile; cleanups may.
+// meanwhile; cleanups may, and what they change is applied by another round.
 func (s *Scheduler) flush() {
 	for len(s.dirty) > 0 {
 		batch := s.dirty
@@ -220,42 +220,38 @@ func (s *Scheduler) flush() {
 		for _, src := range batch {
 			s.changes = src.wc.Changes(s.changes)
 		}
-		var failed []waitctx.Change
-		if len(s.changes) > 0 {
-			if err := s.poller.Apply(s.changes); err != nil {
-				for i := range s.changes {
-					if s.changes[i].Err != nil {
-						failed = append(failed, s.changes[i])
-					}
-				}
-			}
-		}
+		failed := s.apply(s.changes)
 		for i, src := range batch {
 			src.dirty = false
 			src.wc.Ack(failed...)
 			if len(failed) > 0 {
 				s.refused(src, failed)
 			}
-			s.touch(src)
-			if src.stopped && !src.dirty {
+			if src.stopped && !src.wc.Dirty() {
 				s.gone(src)
 			}
 			batch[i] = nil
 		}
 		s.dirtySpare = batch[:0]
-		if s.onlyDeletesFailed(failed) {
-			break // tried again next turn, not in a loop here
+		for i := range failed {
+			if failed[i].Op == waitctx.OpDelete {
+				return // tried again next turn, not in a loop here
+			}
 		}
 	}
 }
 
-func (s *Scheduler) onlyDeletesFailed(failed []waitctx.Change) bool {
-	for i := range failed {
-		if failed[i].Op == waitctx.OpDelete {
-			return true
+// apply returns the changes that the poller refused.
+func (s *Scheduler) apply(changes []waitctx.Change) (failed []waitctx.Change) {
+	if len(changes) == 0 || s.poller.Apply(changes) == nil {
+		return nil
+	}
+	for i := range changes {
+		if changes[i].Err != nil {
+			failed = append(failed, changes[i])
 		}
 	}
-	return false
+	return failed
 }
 
 // refused resumes the jobs that wait on a source with what the kernel refused.
@@ -265,12 +261,13 @@ func (s *Scheduler) refused(src *source, failed []waitctx.Change) {
 		if s.lookup(f.Token) != src || f.Op == waitctx.OpDelete {
 			continue
 		}
-		for t := src.waiters; t != nil; {
-			next := t.link
-			if t.onID == 0 || t.onID == f.ID {
+		place := int32(f.Token & placeMask)
+		for t := src.waiters.head; t != nil; {
+			after := t.after
+			if t.place == anyPlace || t.place == place {
 				s.wake(t, f.Err)
 			}
-			t = next
+			t = after
 		}
 	}
 }

@@ -14,11 +14,12 @@ type Stats struct {
 	Turns     uint64
 	Events    uint64
 	Unawaited uint64 // events nobody awaited, suppressed since
-	Stale     uint64 // events and tokens of a registration that had ended
+	Stale     uint64 // events of a registration that had ended
 	LateWakes uint64 // wakes and cancels of jobs that had ended
 }
 
-// Live is the number of jobs started and not ended. Any goroutine may call it.
+// Live is the number of jobs started and not ended, as the last turn left it.
+// Any goroutine may call it.
 func (s *Scheduler) Live() int { return int(s.live.Load()) }
 
 // onLoop runs fn on the loop and waits for it, or reports false if the
@@ -53,21 +54,23 @@ func (s *Scheduler) Stats() Stats {
 // JobInfo describes a live job.
 type JobInfo struct {
 	Name  string
-	Age   time.Duration // since SetName or the first listing that saw it
+	Age   time.Duration // since it first paused
 	Waits []string      // what it is paused on; none if it is runnable
 }
 
-// List asks the loop for its live jobs. Any goroutine but the loop's may call it.
+// List asks the loop for its live jobs, in no particular order. Any goroutine
+// but the loop's may call it. A loop that is closed or stuck answers with none.
 func (s *Scheduler) List() []JobInfo {
 	ch := make(chan []JobInfo, 1)
 	if !s.onLoop(func() {
 		now := time.Now()
 		var list []JobInfo
 		for _, t := range s.tasks {
-			if t.born.IsZero() {
-				t.born = now
+			age := time.Duration(0)
+			if !t.born.IsZero() {
+				age = now.Sub(t.born)
 			}
-			list = append(list, JobInfo{t.name, now.Sub(t.born), t.waits()})
+			list = append(list, JobInfo{t.name, age, t.waits()})
 		}
 		ch <- list
 	}) {
@@ -76,24 +79,42 @@ func (s *Scheduler) List() []JobInfo {
 	return <-ch
 }
 
+// waits spells out what the task is paused on.
 func (t *task) waits() []string {
-	switch on := t.on.(type) {
-	case nil:
+	switch t.on {
+	case onNothing:
 		return nil
-	case *source:
-		var keys []string
-		for key, w := range on.wc.All() {
-			if k, ok := key.(waitKey); ok {
-				keys = append(keys, fmt.Sprintf("fd %d", k.fd))
-				continue
-			}
-			keys = append(keys, fmt.Sprintf("fd %d (%T)", w.FD, key))
-		}
-		return keys
-	case *queue:
-		return []string{on.what}
-	case pausedOn:
-		return []string{string(on)}
+	case onWaits:
+		return t.src.waits(t.place)
 	}
-	return []string{"await"}
+	return []string{[...]string{
+		onSleep: "sleep", onWaker: "waker", onWork: "await",
+		onMutex: "mutex", onCond: "cond", onSemaphore: "semaphore",
+	}[t.on]}
+}
+
+// waits spells out the wait at a place, or all of them.
+func (src *source) waits(place int32) []string {
+	if place != anyPlace {
+		if key, ok := src.keyAt(place); ok {
+			w, _ := src.wc.Get(key)
+			return []string{spell(key, int(w.FD))}
+		}
+		return nil
+	}
+	var all []string
+	for key, w := range src.wc.All() {
+		all = append(all, spell(key, int(w.FD)))
+	}
+	return all
+}
+
+func spell(key any, fd int) string {
+	switch key := key.(type) {
+	case waitKey:
+		return fmt.Sprintf("fd %d", fd)
+	case fmt.Stringer:
+		return fmt.Sprintf("fd %d (%v)", fd, key)
+	}
+	return fmt.Sprintf("fd %d (%T)", fd, key)
 }

@@ -1,35 +1,24 @@
 package jobs
 
-// queue is a list of jobs paused on one thing.
-type queue struct {
-	tasks []*task
-	what  string
-}
+// What follows is for jobs of one scheduler. Where package sync would block the
+// loop, it pauses the job. Jobs run one at a time, so that nothing here needs a
+// lock; but a call from another goroutine is a data race.
 
-// wait pauses the task until it is let go or cancelled.
-func (q *queue) wait(t *task) error {
-	if t.cancel != nil {
-		return t.canceled()
+// waitIn pauses the task in q until it is let go or stopped.
+func (t *task) waitIn(q *queue, on pausedOn) error {
+	if err := t.check(); err != nil {
+		return err
 	}
-	q.tasks = append(q.tasks, t)
-	return t.block(q)
+	q.push(t)
+	return t.block(on)
 }
 
-func (q *queue) remove(t *task) {
-	for i, x := range q.tasks {
-		if x == t {
-			q.tasks = append(q.tasks[:i], q.tasks[i+1:]...)
-			return
-		}
-	}
-}
-
-// next lets the longest waiting job go.
-func (q *queue) next() bool {
-	if len(q.tasks) == 0 {
+// letGo lets the job go that waited longest.
+func (q *queue) letGo() bool {
+	t := q.head
+	if t == nil {
 		return false
 	}
-	t := q.tasks[0]
 	t.s.wake(t, nil)
 	return true
 }
@@ -41,7 +30,7 @@ type Mutex struct {
 	q      queue
 }
 
-// Lock locks m, or returns why the job was cancelled while it waited.
+// Lock locks m, or returns why the job was stopped while it waited.
 func (m *Mutex) Lock(j Job) error {
 	t, err := j.loop()
 	if err != nil {
@@ -51,9 +40,8 @@ func (m *Mutex) Lock(j Job) error {
 		m.locked = true
 		return nil
 	}
-	m.q.what = "mutex"
-	if err := m.q.wait(t); err != nil {
-		if t.reason == nil { // handed over and cancelled in one turn
+	if err := t.waitIn(&m.q, onMutex); err != nil {
+		if t.reason == nil { // handed over and stopped in one turn
 			m.Unlock()
 		}
 		return err
@@ -75,7 +63,7 @@ func (m *Mutex) Unlock() {
 	if !m.locked {
 		panic("jobs: Unlock of an unlocked Mutex")
 	}
-	if !m.q.next() {
+	if !m.q.letGo() {
 		m.locked = false
 	}
 }
@@ -90,16 +78,15 @@ func (c *Cond) Wait(j Job) error {
 	if err != nil {
 		return err
 	}
-	c.q.what = "cond"
-	return c.q.wait(t)
+	return t.waitIn(&c.q, onCond)
 }
 
 // Signal resumes the job that has waited longest.
-func (c *Cond) Signal() { c.q.next() }
+func (c *Cond) Signal() { c.q.letGo() }
 
 // Broadcast resumes all that wait.
 func (c *Cond) Broadcast() {
-	for c.q.next() {
+	for c.q.letGo() {
 	}
 }
 
@@ -122,8 +109,7 @@ func (s *Semaphore) Acquire(j Job) error {
 		s.free--
 		return nil
 	}
-	s.q.what = "semaphore"
-	if err := s.q.wait(t); err != nil {
+	if err := t.waitIn(&s.q, onSemaphore); err != nil {
 		if t.reason == nil {
 			s.Release()
 		}
@@ -134,7 +120,7 @@ func (s *Semaphore) Acquire(j Job) error {
 
 // Release gives a place back, to the next job if one waits.
 func (s *Semaphore) Release() {
-	if !s.q.next() {
+	if !s.q.letGo() {
 		s.free++
 	}
 }

@@ -68,29 +68,45 @@ func (s *Scheduler) untilTimer() time.Duration {
 	return max(time.Duration(when-s.now()), 0)
 }
 
-// expire acts on the timers that are due.
-func (s *Scheduler) expire() {
-	if len(s.timers) == 0 {
-		return
+// Next returns when the next timer is due, for a host that computes its own
+// timeout; false if there is none. Loop goroutine only.
+func (s *Scheduler) Next() (time.Time, bool) {
+	when := s.timers.next()
+	if when == math.MaxInt64 {
+		return time.Time{}, false
 	}
+	return s.epoch.Add(time.Duration(when)), true
+}
+
+// expireTimers acts on the timers that are due.
+func (s *Scheduler) expireTimers() {
 	now := s.now()
 	for s.timers.next() <= now {
 		x := s.timers.pop()
 		switch {
-		case x.t != nil:
-			if x.t.gen == x.gen && x.t.on == onSleep && x.t.until == x.when {
+		case x.t == nil:
+			if x.src.timerAt == x.when {
+				x.src.timerAt = 0
+				s.expireSource(x.src, now)
+			}
+		case x.t.gen != x.gen:
+		case x.t.timerAt == x.when:
+			x.t.timerAt = 0
+			s.expireTask(x.t, now)
+			fallthrough // the job may sleep until the same moment
+		default:
+			if x.t.on == onSleep && x.t.until == x.when {
 				s.wake(x.t, nil)
 			}
-		case x.src.timerAt == x.when:
-			x.src.timerAt = 0
-			s.expireSource(x.src, now)
 		}
 	}
 }
 
+// Deadlines are lazy: one that moves back leaves its timer, which is set again
+// when it fires. So a deadline that is moved with each read costs nothing.
+
 // setTimer sees to it that a timer no later than the source's deadline is in
-// the heap. Deadlines are lazy: one that moves back leaves its timer, which is
-// set again when it fires.
+// the heap.
 func (s *Scheduler) setTimer(src *source) {
 	if src.deadline != 0 && (src.timerAt == 0 || src.deadline < src.timerAt) {
 		src.timerAt = src.deadline
@@ -103,12 +119,30 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 	case src.stopped || src.deadline == 0:
 	case src.deadline > now:
 		s.setTimer(src)
-	case src.waiters != nil:
-		for src.waiters != nil {
-			s.wake(src.waiters, os.ErrDeadlineExceeded)
+	case src.waiters.head != nil:
+		for src.waiters.head != nil {
+			s.wake(src.waiters.head, os.ErrDeadlineExceeded)
 		}
 	case src.fn != nil && !src.active:
 		src.deadline = 0
 		s.startWatch(src, os.ErrDeadlineExceeded)
+	}
+}
+
+// setDeadline is setTimer for a job.
+func (s *Scheduler) setDeadline(t *task) {
+	if t.deadline != 0 && (t.timerAt == 0 || t.deadline < t.timerAt) {
+		t.timerAt = t.deadline
+		s.timers.push(timer{when: t.deadline, t: t, gen: t.gen})
+	}
+}
+
+func (s *Scheduler) expireTask(t *task, now int64) {
+	switch {
+	case t.deadline == 0:
+	case t.deadline > now:
+		s.setDeadline(t)
+	default:
+		t.expire()
 	}
 }

@@ -6,67 +6,68 @@ import (
 	"bide/waitctx"
 )
 
-// What a job is paused on if it is not a source or a queue.
-type pausedOn string
-
-var (
-	onSleep  any = pausedOn("sleep")
-	onSignal any = pausedOn("waker")
-)
-
 // waitKey is the key of what Job.Wait registers in the job's own context.
 type waitKey struct {
 	fd       waitctx.FD
 	interest waitctx.Interest
 }
 
-// block pauses the task on something and returns why it was resumed.
-func (t *task) block(on any) error {
-	t.on = on
-	t.state = statePaused
-	t.co.pause()
-	t.on = nil
-	if t.cancel != nil {
-		return t.canceled()
+// context returns the source of the waits the job awaits by Pause: that of the
+// Watch that started it, or its own, made when first needed.
+func (t *task) context() *source {
+	if t.watch != nil {
+		return t.watch
 	}
-	return t.reason
+	return t.ownSource()
 }
 
-// blockOnSource pauses the task until the wait id of src, or any wait for 0,
-// is ready.
-func (t *task) blockOnSource(src *source, id waitctx.ID) error {
-	if t.cancel != nil {
-		return t.canceled()
+func (t *task) ownSource() *source {
+	if t.own == nil {
+		t.own = t.s.newOwn()
 	}
-	t.s.listen(src, id)
-	t.onID = id
-	t.link = src.waiters
-	src.waiters = t
-	t.s.touch(src)
-	return t.block(src)
+	return t.own
 }
 
-// loop returns the task if the job is a running one of a scheduler.
-func (j Job) loop() (*task, error) {
-	switch {
-	case !j.Valid():
-		if j.t == nil {
-			return nil, ErrNotLoop
-		}
-		return nil, ErrStale
-	case j.t.s == nil:
-		return nil, ErrNotLoop
+// awaits puts the task on the list of those that wait for a place of src. The
+// caller pauses it.
+func (t *task) awaits(src *source, place int32) {
+	if len(src.quiet) != 0 {
+		src.listen(place)
 	}
-	return j.t, nil
+	t.src, t.place, t.fired = src, place, 0
+	src.waiters.push(t)
+	t.on, t.state = onWaits, statePaused
 }
 
-// pauseOnContext is Pause on a scheduler.
-func (t *task) pauseOnContext() error {
-	src := t.watch
+// waitForAny is Pause on a scheduler.
+func (t *task) waitForAny() error {
+	if err := t.check(); err != nil {
+		return err
+	}
+	t.awaits(t.context(), anyPlace)
+	t.yield(Paused)
+	return t.resumed()
+}
+
+// readyKeys is Job.Ready.
+func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
+	src := t.src
 	if src == nil {
-		src = t.s.ownSource(t)
+		src = t.watch
 	}
-	return t.blockOnSource(src, 0)
+	if src == nil || src.stopped {
+		return
+	}
+	if t.fired != 0 {
+		if key, ok := src.keyAt(t.fired - 1); ok && !yield(key, t.became) {
+			return
+		}
+	}
+	for _, q := range src.quiet {
+		if key, ok := src.keyAt(q.place); ok && !yield(key, q.ready) {
+			return
+		}
+	}
 }
 
 // Wait pauses the job until fd is ready, and only for that: other waits stay
@@ -74,34 +75,49 @@ func (t *task) pauseOnContext() error {
 // next Wait of the same kind free of system calls, until Forget or the job's
 // end. Zero interest means Readable. It returns nil when ready (look again:
 // readiness may have passed), the kernel's error if it refused the descriptor,
-// or why the job was cancelled.
+// or why the job was stopped: ErrCanceled, os.ErrDeadlineExceeded, ErrClosed.
 func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	t, err := j.loop()
 	if err != nil {
 		return err
 	}
+	if t.stop != nil {
+		return t.stopped()
+	}
+	if t.last.fd != fd || t.last.interest != interest || interest == 0 {
+		if err := t.register(fd, interest); err != nil {
+			return err
+		}
+	}
+	t.awaits(t.own, t.last.place)
+	t.yield(Paused) // right here: see task.block
+	if t.reason != nil || t.stop != nil {
+		return t.waitFailed()
+	}
+	return nil
+}
+
+// register sees to it that the job's own context has the wait, and that last
+// is it.
+func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
 	if interest == 0 {
 		interest = waitctx.Readable
 	}
-	src := t.s.ownSource(t)
-	if t.last.id != 0 && t.last.fd == fd && t.last.interest == interest {
-		return t.blockOnSource(src, t.last.id)
-	}
-	key := waitKey{fd, interest}
+	src, key := t.ownSource(), waitKey{fd, interest}
 	if _, ok := src.wc.Get(key); !ok {
 		if err := src.wc.Set(key, waitctx.Wait{FD: fd, Interest: interest}); err != nil {
 			return err
 		}
 	}
-	id := src.wc.ID(key)
-	t.last = lastWait{fd, interest, id}
-	if err := t.blockOnSource(src, id); err != nil {
-		if refused := src.wc.Err(key); refused != nil {
-			t.last = lastWait{}
-		}
-		return err
-	}
+	t.last = lastWait{fd, interest, int32(src.wc.Place(key))}
 	return nil
+}
+
+// waitFailed is what Wait returns if not nil. A wait the kernel refused is gone
+// from the context.
+func (t *task) waitFailed() error {
+	t.last = lastWait{}
+	return t.resumed()
 }
 
 // Forget ends what Wait registered for fd. Before a descriptor is closed, call
@@ -115,24 +131,28 @@ func (j Job) Forget(fd waitctx.FD) {
 	for i := waitctx.Readable; i <= waitctx.Readable|waitctx.Writable|waitctx.Priority|waitctx.Silent; i++ {
 		t.own.wc.Clear(waitKey{fd, i})
 	}
-	t.s.touch(t.own)
 }
 
 // Sleep pauses the job for d, never less. Zero or less lets the other ready
-// jobs run once.
+// jobs run once. Outside a job it is time.Sleep.
 func (j Job) Sleep(d time.Duration) error {
 	t, err := j.loop()
 	if err != nil {
-		if err == ErrNotLoop && j.t == nil {
-			time.Sleep(d) // outside a job the same code runs synchronously
+		if j.t == nil {
+			time.Sleep(d)
 			return nil
 		}
 		return err
 	}
-	if t.cancel != nil {
-		return t.canceled()
+	if err := t.check(); err != nil {
+		return err
 	}
-	t.until = t.s.now() + max(int64(d), 0)
+	if d <= 0 {
+		t.s.runnable(t, nil)
+		t.yield(Paused)
+		return t.resumed()
+	}
+	t.until = t.s.now() + int64(d)
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
 	return t.block(onSleep)
 }

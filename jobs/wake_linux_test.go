@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bide/internal/versus"
 	"bide/jobs"
 	"bide/waitctx"
 )
@@ -27,59 +28,67 @@ func rawRead(fd int, buf *[8]byte) {
 // it and pauses; beside the three bare system calls over as many descriptors in
 // the same random order.
 func BenchmarkWake(b *testing.B) {
-	for _, n := range []int{1, 100, 1000} {
-		order := rand.New(rand.NewPCG(1, 2)).Perm(n)
-		b.Run(fmt.Sprintf("fds=%d/job", n), func(b *testing.B) {
-			b.ReportAllocs()
-			s, _ := onEpoll(b)
-			fds := eventfds(b, n)
-			var buf [8]byte
-			for _, fd := range fds {
-				s.Go(func(j jobs.Job) error {
-					for {
-						if err := j.Wait(waitctx.FD(fd), waitctx.Readable); err != nil {
-							return err
-						}
-						rawRead(fd, &buf)
-					}
-				})
+	for _, n := range []int{1, 100, 1000, 9000} {
+		b.Run(fmt.Sprintf("fds=%d", n), func(b *testing.B) {
+			order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+			versus.Run(b, wakeJobs(b, order), wakeBare(b, order))
+		})
+	}
+}
+
+func wakeJobs(b *testing.B, order []int) func(n int) {
+	s, _ := onEpoll(b)
+	fds := eventfds(b, len(order))
+	var buf [8]byte
+	for _, fd := range fds {
+		s.Go(func(j jobs.Job) error {
+			for {
+				if err := j.Wait(waitctx.FD(fd), waitctx.Readable); err != nil {
+					return err
+				}
+				rawRead(fd, &buf)
+			}
+		})
+	}
+	s.RunOnce(0)
+	i := 0
+	return func(n int) {
+		for range n {
+			rawWrite(fds[order[i]])
+			if i++; i == len(order) {
+				i = 0
 			}
 			s.RunOnce(0)
-			i := 0
-			for b.Loop() {
-				rawWrite(fds[order[i]])
-				if i++; i == n {
-					i = 0
-				}
-				s.RunOnce(0)
+		}
+	}
+}
+
+func wakeBare(b *testing.B, order []int) func(n int) {
+	fds := eventfds(b, len(order))
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { unix.Close(epfd) })
+	for _, fd := range fds {
+		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+		if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+			b.Fatal(err)
+		}
+	}
+	events := make([]unix.EpollEvent, 256)
+	var buf [8]byte
+	i := 0
+	return func(n int) {
+		for range n {
+			rawWrite(fds[order[i]])
+			if i++; i == len(order) {
+				i = 0
 			}
-		})
-		b.Run(fmt.Sprintf("fds=%d/bare", n), func(b *testing.B) {
-			fds := eventfds(b, n)
-			epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer unix.Close(epfd)
-			for _, fd := range fds {
-				ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
-				if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-					b.Fatal(err)
-				}
-			}
-			events := make([]unix.EpollEvent, 256)
-			var buf [8]byte
-			i := 0
-			for b.Loop() {
-				rawWrite(fds[order[i]])
-				if i++; i == n {
-					i = 0
-				}
-				syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd),
-					uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
-				rawRead(int(events[0].Fd), &buf)
-			}
-		})
+			syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epfd),
+				uintptr(unsafe.Pointer(&events[0])), uintptr(len(events)), 0, 0, 0)
+			rawRead(int(events[0].Fd), &buf)
+		}
 	}
 }
 

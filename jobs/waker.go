@@ -1,12 +1,8 @@
 package jobs
 
-import "os"
-
-var errDeadline = os.ErrDeadlineExceeded
-
 // Waker wakes a job from any goroutine without a descriptor of its own. Wakes
 // before the job looks are one; a wake of a job that has ended is counted and
-// does nothing.
+// does nothing. The zero Waker wakes nobody.
 type Waker struct{ j Job }
 
 // Waker returns a Waker for the job.
@@ -20,11 +16,7 @@ func (w Waker) Wake() {
 	}
 	s := t.s
 	s.mu.Lock()
-	if s.closed && len(s.inbox) == 0 && !s.running.Load() {
-		s.mu.Unlock()
-		return
-	}
-	if t.wakingGen == w.j.gen {
+	if s.closed || t.wakingGen == w.j.gen {
 		s.mu.Unlock()
 		return
 	}
@@ -39,12 +31,12 @@ func (j Job) Park() error {
 	if err != nil {
 		return err
 	}
-	if t.cancel != nil {
-		return t.canceled()
+	if err := t.check(); err != nil {
+		return err
 	}
-	if t.signal {
-		t.signal = false
+	if t.sig {
+		t.sig = false
 		return nil
 	}
-	return t.block(onSignal)
+	return t.block(onWaker)
 }

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"os"
 	"time"
 
 	"bide/waitctx"
@@ -23,7 +24,6 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 	if err := s.bind(src); err != nil {
 		return Watch{}, err
 	}
-	s.touch(src)
 	return Watch{src}, nil
 }
 
@@ -36,13 +36,20 @@ func (w Watch) Wait(j Job) error {
 		return err
 	}
 	src := w.src
-	if src == nil || src.stopped {
+	switch {
+	case t.stop != nil:
+		return t.stopped()
+	case src == nil || src.stopped:
 		return ErrCanceled
+	case src.deadline != 0 && src.deadline <= src.s.now():
+		return os.ErrDeadlineExceeded
 	}
-	if src.deadline != 0 && src.deadline <= src.s.now() {
-		return errDeadline
+	t.awaits(src, anyPlace)
+	t.yield(Paused) // right here: see task.block
+	if t.stop != nil {
+		return t.stopped()
 	}
-	return t.blockOnSource(src, 0)
+	return t.reason
 }
 
 // SetFunc replaces the function readiness starts; nil for none.
@@ -52,7 +59,7 @@ func (w Watch) SetFunc(fn func(Job) error) {
 	}
 	w.src.fn = fn
 	if fn != nil && !w.src.active {
-		w.src.s.listen(w.src, 0)
+		w.src.listen(anyPlace)
 	}
 }
 
@@ -68,9 +75,7 @@ func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 	if w.src == nil || w.src.stopped {
 		return ErrCanceled
 	}
-	err := w.src.wc.SetInterest(key, i)
-	w.src.s.touch(w.src)
-	return err
+	return w.src.wc.SetInterest(key, i)
 }
 
 // SetDeadline sets when waiting ends with os.ErrDeadlineExceeded; the zero time
@@ -97,8 +102,8 @@ func (w Watch) Stop() {
 	if src == nil || src.stopped {
 		return
 	}
-	for src.waiters != nil {
-		src.s.wake(src.waiters, ErrCanceled)
+	for src.waiters.head != nil {
+		src.s.wake(src.waiters.head, ErrCanceled)
 	}
 	src.s.retire(src)
 }

@@ -155,24 +155,33 @@ func (c *WaitCtx) Acquire() error {
 // Relinquish ends the ownership that Acquire began.
 func (c *WaitCtx) Relinquish() { c.owned = false }
 
-// Bind takes the context over for a consumer: until Unbind its changes carry
-// the token base|n, where n < MaxWaits is the place of the wait and Find turns
-// such a token back into it. The low 16 bits of base must be zero. A second
-// consumer gets ErrBusy. Waits the kernel holds already are reported as
-// modified, since their token is another. An unbound context uses the ID of
-// each registration as its token.
-func (c *WaitCtx) Bind(base Token) error {
+// Consumer is told, by the call that did it, when a context that had nothing to
+// report has something. It may be told again before it looks, if everything was
+// taken back meanwhile.
+type Consumer interface{ Changed() }
+
+// Bind takes the context over for a consumer, nil for one that asks Dirty
+// instead: until Unbind its changes carry the token base|n, where n < MaxWaits
+// is the place of the wait and Find turns such a token back into it. The low 16
+// bits of base must be zero. A second consumer gets ErrBusy. Waits the kernel
+// holds already are reported as modified, since their token is another. An
+// unbound context uses the ID of each registration as its token.
+func (c *WaitCtx) Bind(base Token, consumer Consumer) error {
 	if c.bound {
 		return ErrBusy
 	}
-	c.bound, c.base = true, base&^(MaxWaits-1)
+	c.bound, c.base, c.consumer = true, base&^(MaxWaits-1), consumer
+	pending := c.dirty != 0
 	c.retokenAll()
+	if pending && consumer != nil {
+		consumer.Changed()
+	}
 	return nil
 }
 
 // Unbind gives the context back, to be bound by the next consumer. Waits stay
 // as they are.
-func (c *WaitCtx) Unbind() { c.bound = false }
+func (c *WaitCtx) Unbind() { c.bound, c.consumer = false, nil }
 
 func (c *WaitCtx) retokenAll() {
 	if c.used == 0 {
@@ -217,4 +226,13 @@ func (c *WaitCtx) ID(key any) ID {
 		}
 	}
 	return 0
+}
+
+// Place returns the place of the wait under key, which is in the low bits of
+// its token, or -1.
+func (c *WaitCtx) Place(key any) int {
+	if !canCompare(key) {
+		return -1
+	}
+	return int(c.find(key))
 }

@@ -224,7 +224,7 @@ func (m *model) interest(k int, r *modelReg, i Interest) {
 
 func (m *model) bind(base Token) {
 	m.t.Helper()
-	err := m.c.Bind(base)
+	err := m.c.Bind(base, nil)
 	if (err == ErrBusy) != m.bound || err != nil && err != ErrBusy {
 		m.t.Fatalf("Bind() = %v, bound: %v", err, m.bound)
 	}

@@ -123,7 +123,7 @@ func TestOpenSSLCallbackStatus(t *testing.T) {
 	see("pause and resume", 77)
 	c.Acquire()
 	c.Relinquish()
-	c.Bind(1 << placeBits)
+	c.Bind(1<<placeBits, nil)
 	c.Unbind()
 	see("next job", 77)
 	c.Close()

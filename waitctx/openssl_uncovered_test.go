@@ -161,11 +161,11 @@ func TestOpenSSLSharedByTwoJobs(t *testing.T) {
 	if err := c.Acquire(); err != ErrBusy {
 		t.Errorf("Acquire() by a second job = %v, want ErrBusy", err)
 	}
-	if err := c.Bind(1 << placeBits); err != nil {
+	if err := c.Bind(1<<placeBits, nil); err != nil {
 		t.Errorf("Bind() = %v, want nil", err)
 	}
 	c.Set("k", Wait{FD: 1})
-	if err := c.Bind(2 << placeBits); err != ErrBusy {
+	if err := c.Bind(2<<placeBits, nil); err != ErrBusy {
 		t.Errorf("Bind() by a second consumer = %v, want ErrBusy", err)
 	}
 	if ch := c.Changes(nil); len(ch) != 1 || ch[0].Op != OpAdd || ch[0].Token != 1<<placeBits {

@@ -61,7 +61,7 @@ func TestSameInterestIsNoChange(t *testing.T) {
 func TestBindIgnoresTheLowBits(t *testing.T) {
 	var c WaitCtx
 	c.Set("k", Wait{FD: 1})
-	c.Bind(3<<placeBits | 5)
+	c.Bind(3<<placeBits|5, nil)
 	ch := change(t, &c, OpAdd, nil)
 	if key, _, _, ok := c.Find(ch.Token); ch.Token != 3<<placeBits || key != "k" || !ok {
 		t.Errorf("token %#x, found %v, %v; want 3<<16, k, true", ch.Token, key, ok)
@@ -88,7 +88,7 @@ func TestReset(t *testing.T) {
 	if !inCleanup {
 		t.Error("Reset() in the last cleanup = false")
 	}
-	c.Bind(1 << placeBits)
+	c.Bind(1<<placeBits, nil)
 	if c.Reset() {
 		t.Error("Reset() of a bound context = true")
 	}

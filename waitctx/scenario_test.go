@@ -143,7 +143,7 @@ func (s *scenario) do(cmd string, args []string) {
 	case "ack":
 		s.ack(args)
 	case "bind":
-		err = s.c.Bind(Token(s.number(args, 0)) << placeBits)
+		err = s.c.Bind(Token(s.number(args, 0))<<placeBits, nil)
 	case "unbind":
 		s.c.Unbind()
 	case "find":

@@ -60,8 +60,9 @@ type WaitCtx struct {
 	bound  bool
 	closed bool
 
-	base Token // with bound: of every change
-	more *more // what few contexts need
+	base     Token    // with bound: of every change
+	consumer Consumer // with bound
+	more     *more    // what few contexts need
 }
 
 // more holds what few contexts need, so that the others stay small.
@@ -227,15 +228,20 @@ func (c *WaitCtx) extra() *more {
 	return c.more
 }
 
-// mark puts an entry on the dirty list.
+// mark puts an entry on the dirty list, and tells the consumer if it is the
+// first there.
 func (c *WaitCtx) mark(p int32, e *entry) {
-	if !e.isDirty {
-		e.isDirty = true
-		e.prev, e.next = 0, c.dirty
-		if c.dirty != 0 {
-			c.at(c.dirty - 1).prev = p + 1
-		}
-		c.dirty = p + 1
+	if e.isDirty {
+		return
+	}
+	e.isDirty = true
+	e.prev, e.next = 0, c.dirty
+	if c.dirty != 0 {
+		c.at(c.dirty - 1).prev = p + 1
+	}
+	c.dirty = p + 1
+	if e.next == 0 && c.consumer != nil {
+		c.consumer.Changed()
 	}
 }
 

@@ -68,8 +68,8 @@ func TestBadInput(t *testing.T) {
 		{c.Set("k", Wait{FD: 1}), nil},
 		{c.Set("k", Wait{FD: 1}), ErrKeyExists},
 		{c.SetInterest("none", Readable), ErrNoKey},
-		{c.Bind(1 << 20), nil},
-		{c.Bind(1 << 21), ErrBusy},
+		{c.Bind(1<<20, nil), nil},
+		{c.Bind(1<<21, nil), ErrBusy},
 	} {
 		if tc.err != tc.want {
 			t.Errorf("error %v, want %v", tc.err, tc.want)
@@ -91,7 +91,7 @@ func TestTokens(t *testing.T) {
 		t.Errorf("unbound token = %d, want the ID %d", ch[0].Token, ch[0].ID)
 	}
 	c.Ack()
-	c.Bind(7 << 16)
+	c.Bind(7<<16, nil)
 	ch = c.Changes(nil)
 	if len(ch) != 1 || ch[0].Op != OpModify || ch[0].Token != 7<<16 {
 		t.Fatalf("Changes() after Bind = %+v, want a modify to token 7<<16", ch)
@@ -171,7 +171,7 @@ func TestSteadyStateOfTheOthersAllocatesNothing(t *testing.T) {
 			c.Set(key, Wait{FD: 1})
 			c.Changes(buf)
 			c.Ack()
-			c.Bind(1 << placeBits)
+			c.Bind(1<<placeBits, nil)
 			for _, ch := range c.Changes(buf) {
 				c.Find(ch.Token)
 			}
@@ -258,7 +258,7 @@ func TestRefusedModifyAcrossBind(t *testing.T) {
 	c.Ack()
 	c.SetInterest("k", Writable)
 	told := change(t, &c, OpModify, errRefused)
-	c.Bind(1 << placeBits)
+	c.Bind(1<<placeBits, nil)
 	c.Ack(told)
 	if ch := change(t, &c, OpModify, nil); ch.Token != 1<<placeBits || ch.Interest != Readable {
 		t.Errorf("change after Bind = %+v, want token 1<<16 and the acknowledged interest", ch)
@@ -417,7 +417,7 @@ func TestBadKeysAndInterests(t *testing.T) {
 func TestUnbindLeavesTheWaits(t *testing.T) {
 	var c WaitCtx
 	c.Set("k", Wait{FD: 1})
-	c.Bind(1 << placeBits)
+	c.Bind(1<<placeBits, nil)
 	first := change(t, &c, OpAdd, nil)
 	c.Ack()
 	c.Unbind()
@@ -427,7 +427,7 @@ func TestUnbindLeavesTheWaits(t *testing.T) {
 	if _, _, _, ok := c.Find(first.Token); ok {
 		t.Error("Find() finds a token in an unbound context")
 	}
-	if err := c.Bind(2 << placeBits); err != nil {
+	if err := c.Bind(2<<placeBits, nil); err != nil {
 		t.Fatalf("Bind() by the next consumer = %v, want nil", err)
 	}
 	second := change(t, &c, OpModify, nil)

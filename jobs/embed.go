@@ -1,0 +1,118 @@
+package jobs
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"bide/waitctx"
+)
+
+// FD returns a descriptor that is readable when RunOnce(0) has something to do,
+// runnable jobs and posts included, for a host's own loop; false if the backend
+// has none: see OnReady. For timers the host asks Next. The descriptor is the
+// poller's: it is watched, never read or closed.
+func (s *Scheduler) FD() (waitctx.FD, bool) {
+	fd, ok := s.poller.FD()
+	if ok {
+		s.away()
+	}
+	return fd, ok
+}
+
+// away notes that the host waits elsewhere than in the poller.
+func (s *Scheduler) away() {
+	s.nested.Store(true)
+	s.asleep.Store(true)
+	if s.posted.Load() {
+		s.poller.Wake()
+	}
+}
+
+// OnReady has fn called, on a goroutine of its own, whenever RunOnce(0) has
+// something to do, timers included, and now and then for nothing: the way to
+// embed a scheduler whose backend has no FD. fn should tell the host's loop and
+// return; after each call the goroutine rests until RunOnce was called. Call
+// OnReady once, before the first RunOnce, and not Run.
+func (s *Scheduler) OnReady(fn func()) error {
+	if !s.running.CompareAndSwap(false, true) {
+		return waitctx.ErrBusy
+	}
+	defer s.leave()
+	if s.ready != nil {
+		return errors.New("jobs: OnReady was called already")
+	}
+	s.ready = &notifier{s: s, fn: fn, arm: make(chan time.Duration, 1), back: make(chan struct{}, 1)}
+	go s.ready.watch()
+	s.away()
+	s.ready.rearm()
+	return nil
+}
+
+// notifier waits in the poller while the host is elsewhere. The poller has one
+// waiter, so whoever runs a turn calls it back first.
+type notifier struct {
+	s       *Scheduler
+	fn      func()
+	arm     chan time.Duration // how long to wait
+	back    chan struct{}      // it is out of the poller, with n events or err
+	n       int
+	err     error
+	wanted  atomic.Bool // it was called back: fn need not be told
+	waiting bool        // it may be in the poller; of whoever runs a turn
+}
+
+func (r *notifier) watch() {
+	for timeout := range r.arm {
+		r.n, r.err = r.s.poller.Wait(r.s.events, timeout)
+		tell := !r.wanted.Load()
+		r.back <- struct{}{}
+		if tell {
+			r.fn()
+		}
+	}
+}
+
+// rearm sends the goroutine into the poller, after a turn.
+func (r *notifier) rearm() {
+	timeout := r.s.untilTimer()
+	if r.s.runnables() > 0 {
+		timeout = 0
+	}
+	r.waiting = true
+	r.wanted.Store(false)
+	r.arm <- timeout
+}
+
+// recall has the goroutine out of the poller. It is woken only if it is not out
+// already: a wake that nobody waits for would have fn told of it next time.
+func (r *notifier) recall() {
+	if !r.waiting {
+		return
+	}
+	r.waiting = false
+	select {
+	case <-r.back:
+	default:
+		r.wanted.Store(true)
+		r.s.poller.Wake()
+		<-r.back
+	}
+}
+
+// take is the poller's Wait, with what the goroutine found.
+func (r *notifier) take(timeout time.Duration) (int, error) {
+	r.recall()
+	n, err := r.n, r.err
+	if r.n, r.err = 0, nil; n > 0 || err != nil {
+		return n, err
+	}
+	return r.s.poller.Wait(r.s.events, timeout)
+}
+
+func (r *notifier) stop() {
+	if r != nil {
+		r.recall()
+		close(r.arm)
+	}
+}

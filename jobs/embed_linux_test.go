@@ -1,0 +1,211 @@
+package jobs_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"bide/jobs"
+	"bide/poller"
+	"bide/waitctx"
+)
+
+// readable waits for the descriptor by poll(2), as a host's loop would.
+func readable(t *testing.T, fd waitctx.FD, timeout time.Duration) bool {
+	t.Helper()
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, int(timeout/time.Millisecond))
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	}
+}
+
+// nested returns a scheduler whose backend has a descriptor, and that.
+func nested(t *testing.T) (*jobs.Scheduler, waitctx.FD) {
+	s, err := jobs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	fd, ok := s.FD()
+	if !ok {
+		t.Fatal("FD() = false")
+	}
+	s.RunOnce(0)
+	if readable(t, fd, 0) {
+		s.RunOnce(0)
+	}
+	if readable(t, fd, 0) {
+		t.Fatal("FD is readable with nothing to do")
+	}
+	return s, fd
+}
+
+// TestFDIsReadableForEverything gives a host's loop one kind of work at a time.
+func TestFDIsReadableForEverything(t *testing.T) {
+	s, fd := nested(t)
+	r, w := pipe(t)
+	got := 0
+	var wake jobs.Waker
+	// settle runs turns as a host would, until FD is no longer readable.
+	settle := func(what string, want int) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); got < want; {
+			if !readable(t, fd, 10*time.Second) || time.Now().After(end) {
+				t.Fatalf("%s: FD is not readable", what)
+			}
+			if _, err := s.RunOnce(0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 3 {
+			s.RunOnce(0)
+		}
+		if readable(t, fd, 0) {
+			t.Fatalf("%s: FD stays readable", what)
+		}
+	}
+	s.Go(func(j jobs.Job) error { got++; wake = j.Waker(); j.Park(); got++; return nil })
+	settle("a new job", 1)
+	go wake.Wake()
+	settle("a wake", 2)
+	s.Go(func(j jobs.Job) error {
+		for range 5 { // runnable jobs remain after the turn
+			j.Sleep(0)
+		}
+		got++
+		j.Wait(waitctx.FD(r), 0)
+		var b [1]byte
+		unix.Read(r, b[:])
+		got++
+		return nil
+	})
+	settle("a runnable job", 3)
+	unix.Write(w, []byte("x"))
+	settle("an event", 4)
+	go s.Post(func() { got++ })
+	settle("a post", 5)
+}
+
+// TestOnReady runs a scheduler from a host that only hears of it, over each
+// backend, also those without a descriptor.
+func TestOnReady(t *testing.T) {
+	for _, name := range poller.Backends() {
+		t.Run(name, func(t *testing.T) {
+			s, err := jobs.New(jobs.WithBackend(name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := make(chan struct{}, 1)
+			var calls atomic.Int64
+			if err := s.OnReady(func() {
+				calls.Add(1)
+				select {
+				case told <- struct{}{}:
+				default:
+				}
+			}); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.OnReady(func() {}); err == nil {
+				t.Error("the second OnReady() = nil, want an error")
+			}
+			r, w := pipe(t)
+			steps := 0
+			s.Go(func(j jobs.Job) error {
+				steps++
+				j.Sleep(time.Millisecond)
+				steps++
+				for range 3 {
+					j.Sleep(0)
+				}
+				steps++
+				unix.Write(w, []byte("x"))
+				err := j.Wait(waitctx.FD(r), 0)
+				steps++
+				return err
+			})
+			patience := time.After(10 * time.Second)
+			for steps < 4 {
+				select {
+				case <-told:
+				case <-patience:
+					t.Fatalf("not told of step %d", steps+1)
+				}
+				if _, err := s.RunOnce(0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := calls.Load()
+			for quiet := false; !quiet; {
+				s.RunOnce(0)
+				select {
+				case <-told:
+				case <-time.After(20 * time.Millisecond):
+					quiet = true
+				}
+				if n := calls.Load() - before; n > 5 {
+					t.Fatalf("told %d times with nothing to do", n)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("Close() = %v, want nil", err)
+			}
+		})
+	}
+}
+
+// TestFDInsideAnotherScheduler runs a scheduler from a job of another one.
+func TestFDInsideAnotherScheduler(t *testing.T) {
+	inner, fd := nested(t)
+	outer, err := jobs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, w := pipe(t)
+	got := 0
+	inner.Go(func(j jobs.Job) error {
+		for range 10 {
+			if err := j.Wait(waitctx.FD(r), 0); err != nil {
+				return err
+			}
+			var b [1]byte
+			unix.Read(r, b[:])
+			got++
+		}
+		return nil
+	})
+	outer.Go(func(j jobs.Job) error {
+		for got < 10 {
+			if err := j.Wait(fd, 0); err != nil {
+				return err
+			}
+			if _, err := inner.RunOnce(0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	outer.Go(func(j jobs.Job) error {
+		for range 10 {
+			unix.Write(w, []byte("x"))
+			j.Sleep(time.Millisecond)
+		}
+		return nil
+	})
+	turns(t, outer, func() bool { return got == 10 && outer.Live() == 0 })
+	if got != 10 {
+		t.Errorf("the inner job went on %d times, want 10", got)
+	}
+	if err := outer.Close(); err != nil {
+		t.Errorf("Close() = %v, want nil", err)
+	}
+}

@@ -1,0 +1,110 @@
+package jobs
+
+// post is something another goroutine asks of the loop.
+type post struct {
+	t    *task
+	gen  uint32
+	what postKind
+	err  error
+	fn   func()
+}
+
+type postKind uint8
+
+const (
+	postStart postKind = iota
+	postWake
+	postCancel
+	postCall
+)
+
+// Go starts fn as a job. It may be called from any goroutine, and returns
+// before fn runs. After Close it returns the zero Job.
+func (s *Scheduler) Go(fn func(Job) error) Job { return s.spawn(fn, false) }
+
+// GoLow is Go at low priority: ready jobs go first, and few such steps run in
+// one turn. It is meant for handshakes and other heavy work.
+func (s *Scheduler) GoLow(fn func(Job) error) Job { return s.spawn(fn, true) }
+
+func (s *Scheduler) spawn(fn func(Job) error, low bool) Job {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return Job{}
+	}
+	var t *task
+	if n := len(s.free); n > 0 {
+		t = s.free[n-1]
+		s.free = s.free[:n-1]
+	} else {
+		t = newTask(s, nil)
+	}
+	t.fn, t.low = fn, low
+	j := Job{t, t.gen}
+	s.postLocked(post{t: t, gen: t.gen, what: postStart})
+	return j
+}
+
+// Post runs fn on the loop, between jobs. fn must not block. Any goroutine may
+// call it; after Close it does nothing and reports false.
+func (s *Scheduler) Post(fn func()) bool { return s.post(post{what: postCall, fn: fn}) }
+
+// post queues p, unless the scheduler is closed.
+func (s *Scheduler) post(p post) bool {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return false
+	}
+	s.postLocked(p)
+	return true
+}
+
+// postLocked queues p and unlocks. The poller is woken only if the loop is, or
+// is about to be, asleep in it.
+func (s *Scheduler) postLocked(p post) {
+	s.inbox = append(s.inbox, p)
+	s.posted.Store(true)
+	s.mu.Unlock()
+	if s.asleep.Load() && s.asleep.CompareAndSwap(true, false) {
+		s.poller.Wake()
+	}
+}
+
+// drainInbox takes over what other goroutines asked for.
+func (s *Scheduler) drainInbox() {
+	s.mu.Lock()
+	s.posted.Store(s.closed) // closed is noticed by every turn
+	batch := s.inbox
+	s.inbox, s.inspare = s.inspare[:0], nil
+	for i := range batch {
+		if batch[i].what == postWake {
+			batch[i].t.wakingGen = 0
+		}
+	}
+	s.mu.Unlock()
+	for i := range batch {
+		s.handle(&batch[i])
+		batch[i] = post{}
+	}
+	s.mu.Lock()
+	s.inspare = batch[:0]
+	s.mu.Unlock()
+}
+
+func (s *Scheduler) handle(p *post) {
+	switch {
+	case p.what == postCall:
+		p.fn()
+	case p.t.gen != p.gen:
+		s.stats.LateWakes++
+	case p.what == postStart:
+		s.admit(p.t)
+	case p.what == postWake && p.t.on == onWaker:
+		s.wake(p.t, nil)
+	case p.what == postWake:
+		p.t.sig = true
+	case p.what == postCancel:
+		p.t.cancel(p.err)
+	}
+}

@@ -1,0 +1,433 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bide/jobs"
+	"bide/poller/pollertest"
+	"bide/waitctx"
+)
+
+// inBubble runs the test over a poller in memory, with time that passes only
+// when nothing else does.
+func inBubble(t *testing.T, fn func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory), opts ...jobs.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		m := pollertest.NewMemory()
+		s, err := jobs.New(append(opts, jobs.WithPoller(m))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(t, s, m)
+		if err := s.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+		m.Close()
+	})
+}
+
+// until runs turns until no job is live.
+func until(t *testing.T, s *jobs.Scheduler) {
+	t.Helper()
+	for turn := 0; turn == 0 || s.Live() > 0; turn++ {
+		if _, err := s.RunOnce(time.Hour); err != nil || turn > 100_000 {
+			t.Fatalf("turn %d: RunOnce() = %v with %d jobs live", turn, err, s.Live())
+		}
+	}
+}
+
+func TestDeadlineReachesEveryKindOfWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var mu jobs.Mutex
+		mu.TryLock()
+		ch := jobs.NewChan[int](1)
+		for name, wait := range map[string]func(jobs.Job) error{
+			"wait":  func(j jobs.Job) error { return j.Wait(7, 0) },
+			"sleep": func(j jobs.Job) error { return j.Sleep(time.Hour) },
+			"park":  jobs.Job.Park,
+			"mutex": mu.Lock,
+			"chan":  func(j jobs.Job) error { _, err := ch.Recv(j); return err },
+			"await": func(j jobs.Job) error {
+				_, err := jobs.Await(j, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
+				return err
+			},
+		} {
+			begin := time.Now()
+			var got, again, after error
+			s.Go(func(j jobs.Job) error {
+				j.SetDeadline(begin.Add(time.Minute))
+				got, again = wait(j), wait(j)
+				j.SetDeadline(time.Time{})
+				after = j.Sleep(time.Second)
+				return nil
+			})
+			until(t, s)
+			if !errors.Is(got, os.ErrDeadlineExceeded) || !errors.Is(again, os.ErrDeadlineExceeded) {
+				t.Errorf("%s: past the deadline = %v, then %v, want os.ErrDeadlineExceeded twice", name, got, again)
+			}
+			if after != nil {
+				t.Errorf("%s: Sleep() with the deadline taken back = %v, want nil", name, after)
+			}
+			if took := time.Since(begin); took != time.Minute+time.Second {
+				t.Errorf("%s: took %v, want a minute and a second", name, took)
+			}
+		}
+	})
+}
+
+func TestDeadlineMovesLater(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		begin := time.Now()
+		s.Go(func(j jobs.Job) error {
+			j.SetDeadline(begin.Add(time.Minute))
+			j.SetDeadline(begin.Add(time.Hour))
+			if err := j.Park(); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != time.Hour {
+				t.Errorf("Park() = %v after %v, want os.ErrDeadlineExceeded after an hour", err, time.Since(begin))
+			}
+			return nil
+		})
+		until(t, s)
+	})
+}
+
+// A cancel that comes when the deadline has passed already stays, whatever
+// becomes of the deadline.
+func TestCancelOutlastsADeadline(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		at := time.Now().Add(time.Second)
+		var late jobs.Job
+		s.GoLow(func(j jobs.Job) error {
+			j.SetDeadline(at)
+			j.Park()
+			late.Cancel(nil) // which is runnable, but one heavy step is enough for a turn
+			return nil
+		})
+		late = s.GoLow(func(j jobs.Job) error {
+			j.SetDeadline(at)
+			j.Park()
+			j.SetDeadline(time.Time{})
+			if err := j.Sleep(time.Second); err != jobs.ErrCanceled {
+				t.Errorf("Sleep() = %v, want ErrCanceled", err)
+			}
+			return nil
+		})
+		until(t, s)
+	})
+}
+
+func TestRunnableJobsDoNotWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		begin := time.Now()
+		for _, start := range []func(func(jobs.Job) error) jobs.Job{s.Go, s.GoLow} {
+			start(func(j jobs.Job) error { return j.Sleep(0) })
+			until(t, s)
+		}
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("the loop slept for %v with a job runnable", took)
+		}
+	})
+}
+
+// Two of three waits are ready at once: the job is resumed once and hears of
+// both; the third is not among them.
+func TestReadyNamesTheKeys(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var got []any
+		resumes := 0
+		s.Go(func(j jobs.Job) error {
+			for i, key := range []string{"a", "b", "c"} {
+				if err := j.WaitCtx().Set(key, waitctx.Wait{FD: waitctx.FD(i)}); err != nil {
+					return err
+				}
+			}
+			err := j.Pause()
+			resumes++
+			for key, ready := range j.Ready() {
+				if ready&waitctx.ReadyIn == 0 {
+					t.Errorf("%v is ready for %v, want ReadyIn", key, ready)
+				}
+				got = append(got, key)
+			}
+			return err
+		})
+		s.RunOnce(0)
+		m.SetReady(0, waitctx.ReadyIn)
+		m.SetReady(2, waitctx.ReadyIn)
+		until(t, s)
+		if resumes != 1 || len(got) != 2 || !slices.Contains(got, any("a")) || !slices.Contains(got, any("c")) {
+			t.Errorf("resumed %d times with %v, want once with a and c", resumes, got)
+		}
+	})
+}
+
+// A job that a Watch started is told by what.
+func TestReadyInAWatchsJob(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var wc waitctx.WaitCtx
+		wc.Set("x", waitctx.Wait{FD: 4})
+		wc.Set("y", waitctx.Wait{FD: 5})
+		var got []any
+		w, err := s.Watch(&wc, func(j jobs.Job) error {
+			for key := range j.Ready() {
+				got = append(got, key)
+			}
+			m.SetReady(5, 0)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.SetReady(5, waitctx.ReadyIn)
+		s.RunOnce(0)
+		until(t, s)
+		if !slices.Equal(got, []any{"y"}) {
+			t.Errorf("Ready() = %v, want [y]", got)
+		}
+		w.Stop()
+	})
+}
+
+// What was registered but is not awaited does not resume the job, and is
+// reported once the job awaits it.
+func TestRegisteredIsNotAwaited(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var order []string
+		s.Go(func(j jobs.Job) error {
+			j.WaitCtx().Set("other", waitctx.Wait{FD: 9})
+			if err := j.Sleep(time.Second); err != nil {
+				return err
+			}
+			order = append(order, "slept")
+			err := j.Pause()
+			order = append(order, "other")
+			return err
+		})
+		m.SetReady(9, waitctx.ReadyIn)
+		begin := time.Now()
+		until(t, s)
+		if !slices.Equal(order, []string{"slept", "other"}) || time.Since(begin) != time.Second {
+			t.Errorf("order %v after %v, want [slept other] after a second", order, time.Since(begin))
+		}
+	})
+}
+
+func TestQuietLoopGivesUpItsCoroutines(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		before := runtime.NumGoroutine()
+		for range 50 {
+			s.Go(jobs.Job.Park)
+		}
+		s.RunOnce(0)
+		if n := runtime.NumGoroutine(); n < before+50 {
+			t.Fatalf("%d goroutines for 50 paused jobs and %d others", n, before)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		s.Go(func(jobs.Job) error { return nil })
+		s.Run(ctx)
+		var dump strings.Builder
+		buf := make([]byte, 1<<20)
+		dump.Write(buf[:runtime.Stack(buf, true)])
+		if n := strings.Count(dump.String(), "[coroutine"); n != 50 {
+			t.Errorf("%d coroutines after ten quiet seconds, want those of the 50 paused jobs", n)
+		}
+	})
+}
+
+func TestErrorsAreReported(t *testing.T) {
+	var names []string
+	var errs []error
+	opt := jobs.WithErrors(func(name string, err error) {
+		names, errs = append(names, name), append(errs, err)
+	})
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error { j.SetName("bad"); return io.ErrNoProgress })
+		s.Go(func(j jobs.Job) error { j.SetName("good"); return nil })
+		s.Go(func(j jobs.Job) error { j.SetName("worse"); panic("boom") })
+		until(t, s)
+		var p *jobs.PanicError
+		if !slices.Equal(names, []string{"bad", "worse"}) || errs[0] != io.ErrNoProgress || !errors.As(errs[1], &p) {
+			t.Errorf("reported %v of %v, want the error of bad and the panic of worse", errs, names)
+		}
+		if !strings.Contains(string(p.Stack), "TestErrorsAreReported") {
+			t.Errorf("the stack of the panic is not the job's:\n%s", p.Stack)
+		}
+	}, opt)
+}
+
+func TestListTellsWhatJobsWaitFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error { j.SetName("reader"); return j.Wait(5, 0) })
+		s.Go(func(j jobs.Job) error { j.SetName("sleeper"); return j.Sleep(time.Hour) })
+		s.RunOnce(0)
+		time.Sleep(time.Minute)
+		list := make(chan []jobs.JobInfo, 1)
+		go func() { list <- s.List() }()
+		synctest.Wait()
+		s.RunOnce(0)
+		got := <-list
+		slices.SortFunc(got, func(a, b jobs.JobInfo) int { return strings.Compare(a.Name, b.Name) })
+		if len(got) != 2 || got[0].Name != "reader" || !slices.Equal(got[0].Waits, []string{"fd 5"}) ||
+			got[1].Name != "sleeper" || !slices.Equal(got[1].Waits, []string{"sleep"}) {
+			t.Fatalf("List() = %+v, want reader on fd 5 and sleeper on sleep", got)
+		}
+		if got[0].Age != time.Minute {
+			t.Errorf("Age = %v, want a minute", got[0].Age)
+		}
+	})
+}
+
+func TestWatchdogReportsALongTurn(t *testing.T) {
+	stalls := make(chan jobs.Stall, 10)
+	opt := jobs.WithWatchdog(100*time.Millisecond, func(s jobs.Stall) { stalls <- s })
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		for range 100 { // none of them is long
+			s.Go(func(j jobs.Job) error { time.Sleep(10 * time.Millisecond); return nil })
+			until(t, s)
+		}
+		if len(stalls) != 0 {
+			t.Fatalf("reported %v, want nothing for short turns", <-stalls)
+		}
+		time.Sleep(time.Hour) // the watchdog rests by now
+		s.Go(func(j jobs.Job) error { j.SetName("blocker"); blocks(); return nil })
+		until(t, s)
+		if len(stalls) != 1 {
+			t.Fatalf("%d reports of one long turn, want 1", len(stalls))
+		}
+		got := <-stalls
+		if got.Job != "blocker" || got.For < 100*time.Millisecond || got.For > 200*time.Millisecond {
+			t.Errorf("reported job %q after %v, want blocker after 100 to 200 ms", got.Job, got.For)
+		}
+		if !strings.Contains(string(got.Stack), "jobs_test.blocks") || strings.Contains(got.String(), "watchdog).watch") {
+			t.Errorf("the stack is not the job's:\n%s", got)
+		}
+	}, opt)
+}
+
+//go:noinline
+func blocks() { time.Sleep(time.Second) }
+
+// Ready jobs, wakes, timers, new jobs and heavy ones all make progress while
+// some job is ready in every turn.
+func TestNobodyStarves(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		stop := false
+		spin := func(j jobs.Job) error {
+			for !stop {
+				if err := j.Sleep(0); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		s.Go(spin)
+		s.GoLow(spin)
+		done := make(map[string]bool)
+		finish := func(name string, wait func(jobs.Job) error) func(jobs.Job) error {
+			return func(j jobs.Job) error {
+				err := wait(j)
+				done[name] = err == nil
+				return err
+			}
+		}
+		m.SetReady(3, waitctx.ReadyIn)
+		s.Go(finish("ready", func(j jobs.Job) error { return j.Wait(3, 0) }))
+		s.Go(finish("timer", func(j jobs.Job) error { return j.Sleep(time.Nanosecond) }))
+		wakers := make(chan jobs.Waker, 1)
+		s.Go(finish("waker", func(j jobs.Job) error { wakers <- j.Waker(); return j.Park() }))
+		s.GoLow(finish("low", func(jobs.Job) error { return nil }))
+		for range 10 {
+			s.RunOnce(0)
+		}
+		(<-wakers).Wake()
+		s.Go(finish("new", func(jobs.Job) error { return nil }))
+		time.Sleep(time.Nanosecond)
+		for range 3 {
+			s.RunOnce(0)
+		}
+		for _, name := range []string{"ready", "timer", "waker", "low", "new"} {
+			if !done[name] {
+				t.Errorf("%s made no progress", name)
+			}
+		}
+		stop = true
+		until(t, s)
+	})
+}
+
+// A context that was dirty, clean and dirty again within one job's step is
+// applied once.
+func TestSetTakenBackAndSetAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error {
+			for range 3 {
+				j.WaitCtx().Set("k", waitctx.Wait{FD: 5})
+				j.WaitCtx().Clear("k")
+			}
+			j.WaitCtx().Set("k", waitctx.Wait{FD: 5})
+			return j.Pause()
+		})
+		s.RunOnce(0)
+		if log := m.Log(); len(log) != 1 || log[0].Err != nil {
+			t.Errorf("applied %+v, want one add", log)
+		}
+		m.SetReady(5, waitctx.ReadyIn)
+		until(t, s)
+	})
+}
+
+// stale tells one event of a registration that has ended.
+type stale struct {
+	*pollertest.Memory
+	token waitctx.Token
+	tell  bool
+}
+
+func (p *stale) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	if p.tell {
+		dst[0] = waitctx.Event{Token: p.token, Ready: waitctx.ReadyIn}
+		p.tell = false
+		return 1, nil
+	}
+	return p.Memory.Wait(dst, timeout)
+}
+
+// An event whose token is of an ended job must not resume the job that has its
+// slot now.
+func TestTokensOfAnEndedJobAreStale(t *testing.T) {
+	p := &stale{Memory: pollertest.NewMemory()}
+	s, err := jobs.New(jobs.WithPoller(p))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	p.SetReady(5, waitctx.ReadyIn)
+	s.Go(func(j jobs.Job) error { return j.Wait(5, 0) })
+	until(t, s)
+	old := p.Log()[0].Token
+	resumed := false
+	s.Go(func(j jobs.Job) error {
+		err := j.Wait(6, 0)
+		resumed = err == nil
+		return err
+	})
+	s.RunOnce(0)
+	if now := p.Log(); now[len(now)-1].Token&0xff_ffff_ffff != old&0xff_ffff_ffff {
+		t.Fatalf("tokens %#x, then %#x: the slot was not used again", old, now[len(now)-1].Token)
+	}
+	p.token, p.tell = old, true
+	s.RunOnce(0)
+	s.RunOnce(0)
+	if resumed {
+		t.Error("the event of the ended job resumed the next one")
+	}
+}

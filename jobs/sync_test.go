@@ -1,0 +1,186 @@
+package jobs_test
+
+import (
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"bide/jobs"
+	"bide/poller/pollertest"
+)
+
+func TestMutexGoesInOrder(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var m jobs.Mutex
+		var order []int
+		for i := range 5 {
+			s.Go(func(j jobs.Job) error {
+				if err := m.Lock(j); err != nil {
+					return err
+				}
+				defer m.Unlock()
+				order = append(order, i)
+				return j.Sleep(time.Second)
+			})
+		}
+		until(t, s)
+		if !slices.Equal(order, []int{0, 1, 2, 3, 4}) || !m.TryLock() {
+			t.Errorf("order = %v, want 0 to 4 and the mutex free", order)
+		}
+	})
+}
+
+// A job that is handed the lock and cancelled in one turn hands it on.
+func TestMutexHandedToACancelledJob(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var m jobs.Mutex
+		var got error
+		s.Go(func(j jobs.Job) error {
+			m.Lock(j)
+			j.Sleep(time.Second)
+			m.Unlock()
+			return nil
+		})
+		loser := s.Go(func(j jobs.Job) error { got = m.Lock(j); return nil })
+		s.RunOnce(0)
+		s.Go(func(j jobs.Job) error {
+			j.Sleep(time.Second)
+			loser.Cancel(nil)
+			return nil
+		})
+		until(t, s)
+		if got != jobs.ErrCanceled || !m.TryLock() {
+			t.Errorf("Lock() = %v, want ErrCanceled and the mutex free", got)
+		}
+	})
+}
+
+func TestSemaphoreBounds(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		sem := jobs.NewSemaphore(3)
+		in, most := 0, 0
+		for range 10 {
+			s.Go(func(j jobs.Job) error {
+				if err := sem.Acquire(j); err != nil {
+					return err
+				}
+				defer sem.Release()
+				in++
+				most = max(most, in)
+				err := j.Sleep(time.Second)
+				in--
+				return err
+			})
+		}
+		until(t, s)
+		if most != 3 {
+			t.Errorf("%d jobs at a time, want 3", most)
+		}
+	})
+}
+
+func TestWaitGroupWaits(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var wg jobs.WaitGroup
+		done, seen := 0, 0
+		wg.Add(3)
+		s.Go(func(j jobs.Job) error { err := wg.Wait(j); seen = done; return err })
+		for i := range 3 {
+			s.Go(func(j jobs.Job) error {
+				defer wg.Done()
+				err := j.Sleep(time.Duration(i) * time.Second)
+				done++
+				return err
+			})
+		}
+		until(t, s)
+		if seen != 3 {
+			t.Errorf("Wait() returned after %d of 3", seen)
+		}
+	})
+}
+
+func TestChanCarriesEverything(t *testing.T) {
+	for _, room := range []int{0, 1, 3, 100} {
+		inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+			ch := jobs.NewChan[int](room)
+			var got []int
+			var end error
+			senders := 0
+			for k := range 4 {
+				senders++
+				s.Go(func(j jobs.Job) error {
+					for i := range 25 {
+						if err := ch.Send(j, 100*k+i); err != nil {
+							return err
+						}
+					}
+					if senders--; senders == 0 {
+						ch.Close()
+					}
+					return nil
+				})
+			}
+			s.Go(func(j jobs.Job) error {
+				for {
+					v, err := ch.Recv(j)
+					if err != nil {
+						end = err
+						return nil
+					}
+					got = append(got, v)
+					if len(got)%7 == 0 {
+						j.Sleep(time.Millisecond)
+					}
+					if ch.Len() > max(room, 1) {
+						t.Errorf("Len() = %d with room for %d", ch.Len(), room)
+					}
+				}
+			})
+			until(t, s)
+			last := map[int]int{0: -1, 1: -1, 2: -1, 3: -1}
+			for _, v := range got {
+				if v%100 <= last[v/100] {
+					t.Fatalf("room %d: %d came after %d of its sender", room, v%100, last[v/100])
+				}
+				last[v/100] = v % 100
+			}
+			if len(got) != 100 || end != io.EOF {
+				t.Errorf("room %d: received %d items, then %v; want 100, io.EOF", room, len(got), end)
+			}
+			if err := ch.Send(jobs.Job{}, 1); err != jobs.ErrClosed {
+				t.Errorf("Send() after Close = %v, want ErrClosed", err)
+			}
+		})
+	}
+}
+
+// An unbuffered Send returns only when its item was received; a cancelled one
+// takes the item back.
+func TestChanWithoutRoom(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		ch := jobs.NewChan[string](0)
+		var sent error
+		took := time.Duration(0)
+		begin := time.Now()
+		loser := s.Go(func(j jobs.Job) error { sent = ch.Send(j, "lost"); return nil })
+		s.Go(func(j jobs.Job) error {
+			err := ch.Send(j, "kept")
+			took = time.Since(begin)
+			return err
+		})
+		s.RunOnce(0)
+		loser.Cancel(nil)
+		var got string
+		s.Go(func(j jobs.Job) error {
+			j.Sleep(time.Minute)
+			got, _ = ch.Recv(j)
+			return nil
+		})
+		until(t, s)
+		if sent != jobs.ErrCanceled || got != "kept" || took != time.Minute {
+			t.Errorf("cancelled Send() = %v, received %q after %v; want ErrCanceled, kept, a minute", sent, got, took)
+		}
+	})
+}

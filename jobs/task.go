@@ -1,0 +1,238 @@
+package jobs
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"time"
+
+	"bide/waitctx"
+)
+
+// taskState is where a task stands:
+//
+//	idle ─runnable→ ready ─run→ running ─wait→ paused ─wake→ ready …
+//	                               └─return→ done ─finish→ idle, the next generation
+//
+// A Pool's task is held where a Scheduler's is paused: only Resume ends that.
+type taskState uint8
+
+const (
+	stateIdle    taskState = iota
+	stateReady             // in a run queue
+	stateRunning           // on its coroutine
+	statePaused            // off it, until its scheduler wakes it
+	stateHeld              // off it, until Resume
+	stateDone              // its function has returned
+)
+
+// pausedOn says what a paused task waits for.
+type pausedOn uint8
+
+const (
+	onNothing pausedOn = iota
+	onWaits            // of src
+	onSleep
+	onWaker
+	onWork // of Await
+	onMutex
+	onCond
+	onSemaphore
+)
+
+// anyPlace is awaited by whoever awaits every wait of a context.
+const anyPlace = -1
+
+// maxDefied is how many waits a stopped job may begin before it is ended by
+// force: a job that retries on ErrCanceled must not spin the loop.
+const maxDefied = 1000
+
+// task is what a Job points to. It is pooled: gen tells its jobs apart.
+type task struct {
+	run
+
+	s         *Scheduler // for life; nil in a Pool
+	pool      *Pool      // for life; nil on a Scheduler
+	slow      func(Status) bool
+	wakingGen uint32 // guarded by s.mu: the job a wake is on its way to
+}
+
+// run is the part of a task that belongs to one job of it. What a resume and a
+// pause touch comes first, so that it shares few cache lines.
+type run struct {
+	gen   uint32
+	state taskState
+	on    pausedOn
+	low   bool
+	sig   bool  // a Waker fired
+	place int32 // of the wait it is paused on, or anyPlace
+	fired int32 // of the wait that resumed it, plus one
+
+	next  func() (Status, bool) // of the coroutine: resumes the task
+	yield func(Status) bool     // pauses it
+	pause func(Status) bool     // what Job.Pause does: yield, or slow
+	src   *source               // it is paused on
+	queue *queue                // it is in
+	after *task                 // of queue
+	prior *task
+
+	last   lastWait
+	reason error // why the job last went on
+	stop   error // why its waits fail: cancelled, or past its deadline
+	own    *source
+	watch  *source // that started it
+	became waitctx.Ready
+
+	late    bool // stop is a deadline's
+	nested  bool // by Job.Run
+	defied  uint16
+	blocked int32
+	index   int32 // in s.tasks
+	co      *coro
+	fn      func(Job) error
+	err     error // of the finished job
+	errExit error // what a forced end reports
+	wc      *waitctx.WaitCtx
+
+	until    int64 // of the sleep under way
+	deadline int64 // loop time, 0 for none
+	timerAt  int64 // of the deadline's timer, 0 for none
+
+	name string
+	born time.Time // of the first pause
+	ctx  *jobContext
+}
+
+// lastWait caches the registration the last Job.Wait used.
+type lastWait struct {
+	fd       waitctx.FD
+	interest waitctx.Interest // 0 for none
+	place    int32
+}
+
+func newTask(s *Scheduler, p *Pool) *task {
+	t := &task{s: s, pool: p, run: run{gen: 1}}
+	t.slow = t.pauseSlowly
+	return t
+}
+
+// begin is called on the coroutine before the job's function.
+func (t *task) begin(yield func(Status) bool) {
+	t.yield, t.pause = yield, yield
+	if t.s != nil {
+		t.pause = t.slow
+		if t.s.dog != nil {
+			t.s.dog.begun(t.co)
+		}
+	}
+}
+
+// pauseSlowly is Pause where it is more than a switch.
+func (t *task) pauseSlowly(Status) bool {
+	switch {
+	case t.blocked > 0:
+		t.reason = nil
+	case t.s != nil:
+		t.reason = t.waitForAny()
+	case t.stop != nil:
+		t.reason = t.stopped()
+	default:
+		t.yield(Paused)
+	}
+	return true
+}
+
+// choosePause sets what Pause does in a Pool's job.
+func (t *task) choosePause() {
+	t.pause = t.yield
+	if t.s != nil || t.blocked > 0 || t.stop != nil {
+		t.pause = t.slow
+	}
+}
+
+// block pauses the task and returns why it was resumed. Where speed counts the
+// switch is written out instead, since every frame between it and the job is
+// one more return that the processor predicts wrongly.
+func (t *task) block(on pausedOn) error {
+	t.on, t.state = on, statePaused
+	t.yield(Paused)
+	return t.resumed()
+}
+
+// resumed is what a wait returns.
+func (t *task) resumed() error {
+	if t.stop != nil {
+		return t.stopped()
+	}
+	return t.reason
+}
+
+// stopped is what a stopped job's waits answer.
+func (t *task) stopped() error {
+	if t.defied++; t.defied > maxDefied {
+		t.errExit = errors.Join(t.stop, errors.New("jobs: the job ignored that it was stopped"))
+		runtime.Goexit()
+	}
+	return t.stop
+}
+
+// check is called before a wait that may not pause.
+func (t *task) check() error {
+	if t.stop != nil {
+		return t.stopped()
+	}
+	return nil
+}
+
+// cancel makes the task's waits fail for good.
+func (t *task) cancel(err error) {
+	if t.stop != nil && !t.late {
+		return
+	}
+	t.stop, t.late = err, false
+	t.endContext(err)
+	switch {
+	case t.state == statePaused:
+		t.s.wake(t, err)
+	case t.pool != nil:
+		t.reason = err
+		t.choosePause()
+	}
+}
+
+// expire makes the task's waits fail until its deadline is moved.
+func (t *task) expire() {
+	if t.stop == nil {
+		t.stop, t.late = os.ErrDeadlineExceeded, true
+	}
+	if t.state == statePaused {
+		t.s.wake(t, t.stop)
+	}
+}
+
+// queue is a list of tasks, first come first served.
+type queue struct{ head, tail *task }
+
+func (q *queue) push(t *task) {
+	t.queue, t.prior, t.after = q, q.tail, nil
+	if q.tail == nil {
+		q.head = t
+	} else {
+		q.tail.after = t
+	}
+	q.tail = t
+}
+
+func (q *queue) remove(t *task) {
+	if t.prior == nil {
+		q.head = t.after
+	} else {
+		t.prior.after = t.after
+	}
+	if t.after == nil {
+		q.tail = t.prior
+	} else {
+		t.after.prior = t.prior
+	}
+	t.queue, t.prior, t.after = nil, nil, nil
+}
