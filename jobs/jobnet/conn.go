@@ -19,14 +19,13 @@ const maxIO = 256 << 10
 // comment says who may call what.
 type Conn struct {
 	socket
-	network       string
-	local, remote net.Addr
-	wmu           jobs.Mutex // held by a call that writes, so that none is interleaved
+	ends
+	wmu jobs.Mutex // held by a call that writes, so that none is interleaved
 }
 
 // newConn takes over a connected, non-blocking descriptor. Loop only.
-func newConn(s *jobs.Scheduler, fd int, network string, local, remote net.Addr) (*Conn, error) {
-	c := &Conn{socket: socket{s: s, fd: fd}, network: network, local: local, remote: remote}
+func newConn(s *jobs.Scheduler, fd int, e ends) (*Conn, error) {
+	c := &Conn{socket: socket{s: s, fd: fd}, ends: e}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
@@ -41,7 +40,7 @@ func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Conn{socket: socket{s: s, fd: fd}, network: c.LocalAddr().Network(), local: c.LocalAddr(), remote: c.RemoteAddr()}
+	n := &Conn{socket: socket{s: s, fd: fd}, ends: endsOf(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
 	if err := n.startLater(); err != nil {
 		return nil, n.opError("adopt", err)
 	}
@@ -70,10 +69,10 @@ func adopt(c any, closer io.Closer) (int, error) {
 }
 
 func (c *Conn) opError(op string, err error) error {
-	if err == nil {
-		return nil
+	if bare(err) {
+		return err
 	}
-	return opError(op, c.network, c.local, c.remote, err)
+	return &net.OpError{Op: op, Net: c.network(), Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}
 }
 
 // recv is one read(2). A read that returned less than it was asked for has
@@ -88,17 +87,6 @@ func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 	b = b[:min(len(b), maxIO)]
 	n, e := sysRead(c.fd, b)
 	c.rd.drained = 0 < n && n < len(b)
-	return n, e
-}
-
-// recv2 is recv into b and then more, with one readv(2).
-func (c *Conn) recv2(b, more []byte) (int, syscall.Errno) {
-	if c.rd.drained {
-		c.rd.drained = false
-		return 0, syscall.EAGAIN
-	}
-	n, e := sysReadv(c.fd, b, more)
-	c.rd.drained = sysReadvBoth && 0 < n && n < len(b)+len(more)
 	return n, e
 }
 
@@ -275,12 +263,6 @@ func (c *Conn) Close() error {
 	}
 	return nil
 }
-
-// LocalAddr returns the socket's own address.
-func (c *Conn) LocalAddr() net.Addr { return c.local }
-
-// RemoteAddr returns the peer's.
-func (c *Conn) RemoteAddr() net.Addr { return c.remote }
 
 // SetDeadline sets both deadlines, as net.Conn has it.
 func (c *Conn) SetDeadline(t time.Time) error {

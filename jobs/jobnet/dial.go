@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"bide/jobs"
+	"bide/waitctx"
 )
 
 // Dial connects to an address of network tcp, tcp4, tcp6 or unix. It is for
@@ -61,18 +62,16 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 	if e != 0 && e != syscall.EINPROGRESS {
 		return nil, sysError("connect", e)
 	}
-	c, err := newConn(s, fd, to.Network(), nil, to)
+	c, err := newConn(s, fd, endsOf(address{}, addressOf(to)))
 	if err != nil {
 		return nil, err
 	}
-	for e == syscall.EINPROGRESS && err == nil {
-		if err = c.wait(j, &c.wr); err == nil {
-			e = sysConnected(fd)
-		}
+	if e == syscall.EINPROGRESS {
+		e, err = c.connected(j)
 	}
 	if err == nil {
-		c.local = sysLocal(fd)
-		if toItself(c.local, c.remote) {
+		c.ends = endsOf(sysLocal(fd), addressOf(to))
+		if e == 0 && c.toItself() {
 			e = syscall.ECONNREFUSED
 		}
 		err = sysError("connect", e)
@@ -84,12 +83,22 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 	return c, nil
 }
 
-// toItself reports whether a socket was connected to itself, which TCP allows
-// when the system happens to choose the port that was dialled: nobody listens.
-func toItself(local, remote net.Addr) bool {
-	l, ok := local.(*net.TCPAddr)
-	r, ok2 := remote.(*net.TCPAddr)
-	return ok && ok2 && l.Port == r.Port && l.IP.Equal(r.IP)
+// connected pauses j until the connect has an outcome. It asks first: one to
+// this machine has one already. The wait is the job's own, and is forgotten, so
+// that a connection is registered for writing only once writing has to wait.
+func (c *Conn) connected(j jobs.Job) (syscall.Errno, error) {
+	fd := waitctx.FD(c.fd)
+	e := sysConnected(c.fd)
+	if e == syscall.EINPROGRESS {
+		defer j.Forget(fd)
+	}
+	for e == syscall.EINPROGRESS {
+		if err := j.Wait(fd, waitctx.Writable); err != nil {
+			return 0, err
+		}
+		e = sysConnected(c.fd)
+	}
+	return e, nil
 }
 
 // resolve returns the addresses to try.

@@ -23,13 +23,10 @@ var (
 	errLost    = errors.New("jobnet: the job of this call ended before the call")
 )
 
-// opError wraps err as package net would. What callers compare with == stays
-// bare.
-func opError(op, network string, source, addr net.Addr, err error) error {
-	if err == nil || err == io.EOF || err == error(ErrWouldBlock) {
-		return err
-	}
-	return &net.OpError{Op: op, Net: network, Source: source, Addr: addr, Err: err}
+// bare reports whether err is returned as it is, since callers compare it with
+// ==; other errors are wrapped as package net does.
+func bare(err error) bool {
+	return err == nil || err == io.EOF || err == error(ErrWouldBlock)
 }
 
 // sysError names the system call that failed.

@@ -17,8 +17,8 @@ var _ net.Listener = (*Listener)(nil)
 type Listener struct {
 	socket
 	addr  net.Addr
-	local net.Addr // of what it accepts, if that is known beforehand
-	path  string   // of a Unix socket, to be unlinked
+	local address // of what it accepts, if that is known beforehand
+	path  string  // of a Unix socket, to be unlinked
 }
 
 // Option configures Listen.
@@ -83,10 +83,10 @@ func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
 	case *net.TCPAddr:
 		sysTune(l.fd)
 		if !a.IP.IsUnspecified() {
-			l.local = a
+			l.local = addressOf(a)
 		}
 	case *net.UnixAddr:
-		l.local = a
+		l.local = addressOf(a)
 		if a.Name != "" && a.Name[0] != '@' {
 			l.path = a.Name
 		}
@@ -98,10 +98,10 @@ func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
 }
 
 func (l *Listener) opError(op string, err error) error {
-	if err == nil {
-		return nil
+	if bare(err) {
+		return err
 	}
-	return opError(op, l.addr.Network(), nil, l.addr, err)
+	return &net.OpError{Op: op, Net: l.addr.Network(), Addr: l.addr, Err: err}
 }
 
 // Addr is where the listener listens.
@@ -133,16 +133,15 @@ func (l *Listener) tryAccept() (*Conn, error) {
 	}
 }
 
-func (l *Listener) accepted(fd int, remote net.Addr) (*Conn, error) {
+func (l *Listener) accepted(fd int, remote address) (*Conn, error) {
 	local := l.local
-	if local == nil {
+	if local == (address{}) {
 		local = sysLocal(fd)
 	}
-	network := l.addr.Network()
-	if !sysInherits && network == "tcp" {
+	if !sysInherits && remote.tcp.IsValid() {
 		sysTune(fd)
 	}
-	return newConn(l.s, fd, network, local, remote)
+	return newConn(l.s, fd, endsOf(local, remote))
 }
 
 // TryAccept accepts a connection, or returns ErrWouldBlock. Loop only.

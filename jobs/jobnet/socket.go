@@ -26,19 +26,20 @@ type socket struct {
 	closed atomic.Bool // calls fail from now on
 
 	// These belong to the loop.
-	rd, wr  half
 	stopped bool
-	cause   error // why the kernel refused a registration
+	rd, wr  half
+	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 
 	mu        sync.Mutex // guards what follows
-	users     int        // between acquire and release
+	users     int32      // between acquire and release
 	unwatched bool
 }
 
 // half is one direction. Each has a Watch of its own, since each is awaited by
-// itself; the poller has them share the descriptor.
+// itself; the poller has them share the descriptor. Writing seldom waits, so its
+// context is made when it does for the first time.
 type half struct {
-	wc       waitctx.WaitCtx
+	wc       *waitctx.WaitCtx
 	w        jobs.Watch
 	deadline atomic.Int64 // nanoseconds since started, 0 for none
 	held     bool         // the poller may hold the registration
@@ -89,15 +90,16 @@ func (k *socket) watch(h *half) error {
 		return net.ErrClosed
 	}
 	key, interest := any((*reading)(k)), waitctx.Readable
-	if h == &k.wr {
+	if h.wc = &k.rdctx; h == &k.wr {
 		key, interest = (*writing)(k), waitctx.Writable
+		h.wc = new(waitctx.WaitCtx)
 	}
 	w := waitctx.Wait{FD: waitctx.FD(k.fd), Interest: interest, Kind: waitctx.Socket, Cleanup: dropped}
 	err := h.wc.Set(key, w)
 	if err != nil {
 		return err
 	}
-	if h.w, err = k.s.Watch(&h.wc, nil); err != nil {
+	if h.w, err = k.s.Watch(h.wc, nil); err != nil {
 		h.wc.Clear(key)
 		return err
 	}
@@ -130,22 +132,19 @@ func dropped(key any, _ waitctx.Wait) {
 	switch key := key.(type) {
 	case *reading:
 		k := (*socket)(key)
-		k.letGo(&k.rd, key)
+		k.letGo(&k.rd)
 	case *writing:
 		k := (*socket)(key)
-		k.letGo(&k.wr, key)
+		k.letGo(&k.wr)
 	}
 }
 
 // letGo notes that the poller no longer holds a direction. If nobody asked for
 // that, the kernel refused the registration, or the scheduler is being closed;
 // either ends the other direction too.
-func (k *socket) letGo(h *half, key any) {
+func (k *socket) letGo(h *half) {
 	h.held = false
 	if !k.stopped {
-		if k.cause == nil {
-			k.cause = h.wc.Err(key)
-		}
 		k.closed.Store(true)
 		if k.s.Post(k.teardown) {
 			return
@@ -242,9 +241,16 @@ func (k *socket) check(h *half) error {
 	return nil
 }
 
+// closedError says why the socket is closed: the kernel may have refused a
+// registration.
 func (k *socket) closedError() error {
-	if k.cause != nil {
-		return k.cause
+	if err := k.rdctx.Err((*reading)(k)); err != nil {
+		return err
+	}
+	if k.wr.wc != nil {
+		if err := k.wr.wc.Err((*writing)(k)); err != nil {
+			return err
+		}
 	}
 	return net.ErrClosed
 }

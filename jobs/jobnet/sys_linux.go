@@ -1,7 +1,6 @@
 package jobnet
 
 import (
-	"net"
 	"syscall"
 	"unsafe"
 
@@ -39,31 +38,12 @@ func sysWrite(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// sysReadvBoth: sysReadv fills both buffers.
-const sysReadvBoth = true
-
-func sysReadv(fd int, a, b []byte) (int, syscall.Errno) {
-	var v [2]syscall.Iovec
-	v[0].Base, v[1].Base = &a[0], &b[0]
-	v[0].SetLen(len(a))
-	v[1].SetLen(len(b))
-	for {
-		n, _, e := syscall.RawSyscall(syscall.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&v)), uintptr(len(v)))
-		if e == 0 {
-			return int(n), 0
-		}
-		if e != syscall.EINTR {
-			return 0, e
-		}
-	}
-}
-
-func sysAccept(fd int) (int, net.Addr, syscall.Errno) {
+func sysAccept(fd int) (int, address, syscall.Errno) {
 	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {
-		return -1, nil, errno(err)
+		return -1, address{}, errno(err)
 	}
-	return conn, netAddr(sa), 0
+	return conn, sockname(sa), 0
 }
 
 func sysSocket(family int) (int, syscall.Errno) {

@@ -3,7 +3,6 @@
 package jobnet
 
 import (
-	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -36,14 +35,8 @@ func sysWrite(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
-// readv(2) is not in package unix for every system: the second buffer is left
-// alone.
-const sysReadvBoth = false
-
-func sysReadv(fd int, a, _ []byte) (int, syscall.Errno) { return sysRead(fd, a) }
-
 // accept4(2) is not everywhere. The lock keeps a fork from the descriptor.
-func sysAccept(fd int) (int, net.Addr, syscall.Errno) {
+func sysAccept(fd int) (int, address, syscall.Errno) {
 	syscall.ForkLock.RLock()
 	conn, sa, err := unix.Accept(fd)
 	if err == nil {
@@ -51,13 +44,13 @@ func sysAccept(fd int) (int, net.Addr, syscall.Errno) {
 	}
 	syscall.ForkLock.RUnlock()
 	if err != nil {
-		return -1, nil, errno(err)
+		return -1, address{}, errno(err)
 	}
 	if err := unix.SetNonblock(conn, true); err != nil {
 		unix.Close(conn)
-		return -1, nil, errno(err)
+		return -1, address{}, errno(err)
 	}
-	return conn, netAddr(sa), 0
+	return conn, sockname(sa), 0
 }
 
 func sysSocket(family int) (int, syscall.Errno) {

@@ -5,6 +5,7 @@ package jobnet
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"os"
 	"strconv"
 	"syscall"
@@ -77,19 +78,19 @@ func sockaddr(a net.Addr) (family int, sa unix.Sockaddr, err error) {
 	return 0, nil, syscall.EAFNOSUPPORT
 }
 
-// netAddr is the inverse. Peers on Unix sockets rarely have a name.
-func netAddr(sa unix.Sockaddr) net.Addr {
+// sockname is the inverse. Peers on Unix sockets rarely have a name.
+func sockname(sa unix.Sockaddr) address {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}
+		return address{tcp: netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))}
 	case *unix.SockaddrInet6:
-		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port, Zone: zoneName(sa.ZoneId)}
+		return address{tcp: netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).WithZone(zoneName(sa.ZoneId)), uint16(sa.Port))}
 	case *unix.SockaddrUnix:
 		if sa.Name != "" {
-			return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+			return address{other: &net.UnixAddr{Name: sa.Name, Net: "unix"}}
 		}
 	}
-	return unnamed
+	return address{other: unnamed}
 }
 
 var unnamed = &net.UnixAddr{Net: "unix"}
@@ -115,13 +116,13 @@ func zoneName(id uint32) string {
 	return strconv.Itoa(int(id))
 }
 
-// sysLocal is the address of the socket's own end, or nil.
-func sysLocal(fd int) net.Addr {
+// sysLocal is the address of the socket's own end, or nothing.
+func sysLocal(fd int) address {
 	sa, err := unix.Getsockname(fd)
 	if err != nil {
-		return nil
+		return address{}
 	}
-	return netAddr(sa)
+	return sockname(sa)
 }
 
 // sysDup duplicates a stream socket and makes sure that it does not block.

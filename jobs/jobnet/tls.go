@@ -19,6 +19,7 @@ import (
 type TLSConn struct {
 	tls    *tls.Conn
 	t      transport
+	lent   *buffer    // behind what crypto/tls reads into, unless that outgrew it
 	wmu    jobs.Mutex // held by a call that writes, so that none is interleaved
 	closed bool
 }
@@ -46,10 +47,10 @@ func handshake(j jobs.Job, c *Conn, config *tls.Config, side func(net.Conn, *tls
 	// and the job's cancel ends its reads and writes anyway.
 	err := t.tls.HandshakeContext(context.WithoutCancel(j.Context()))
 	if err != nil {
-		t.t.dropIn()
 		return nil, err
 	}
 	t.t.job = jobs.Job{}
+	t.takeBack()
 	return t, nil
 }
 
@@ -69,9 +70,13 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 	if t.closed || c.closed.Load() {
 		return 0, c.opError("read", c.closedError())
 	}
+	t.lend()
 	n, err := t.tls.Read(b)
-	if err == error(ErrWouldBlock) && t.t.full() && !t.t.muted {
-		t.t.mute(true)
+	if err == error(ErrWouldBlock) {
+		t.takeBack()
+		if t.t.full() && !t.t.muted {
+			t.t.mute(true)
+		}
 	}
 	return n, err
 }
@@ -176,7 +181,6 @@ func (t *TLSConn) Close() error {
 		return c.opError("close", net.ErrClosed)
 	}
 	err := t.tls.Close()
-	t.t.dropIn()
 	t.t.closeSoon()
 	return err
 }
@@ -194,8 +198,8 @@ func (v *tlsView) Read(b []byte) (int, error)  { return v.t.read(v.j, b) }
 func (v *tlsView) Write(b []byte) (int, error) { return v.t.write(v.j, b) }
 func (v *tlsView) CloseWrite() error           { return v.t.CloseWriteIn(v.j) }
 func (v *tlsView) Close() error                { return v.t.Close() }
-func (v *tlsView) LocalAddr() net.Addr         { return v.t.t.c.local }
-func (v *tlsView) RemoteAddr() net.Addr        { return v.t.t.c.remote }
+func (v *tlsView) LocalAddr() net.Addr         { return v.t.t.c.LocalAddr() }
+func (v *tlsView) RemoteAddr() net.Addr        { return v.t.t.c.RemoteAddr() }
 
 func (v *tlsView) SetDeadline(t time.Time) error      { return v.conn().SetDeadline(t) }
 func (v *tlsView) SetReadDeadline(t time.Time) error  { return v.conn().SetReadDeadline(t) }

@@ -24,11 +24,6 @@ const (
 	lingerTime = 5 * time.Second
 )
 
-// buffer is lent to a connection while it has bytes in hand.
-type buffer [32 << 10]byte
-
-var buffers = sync.Pool{New: func() any { return new(buffer) }}
-
 // transport is the net.Conn that crypto/tls reads and writes. During the
 // handshake it pauses the job. Afterwards nothing may pause inside crypto/tls,
 // whose locks another job of the loop can want:
@@ -43,30 +38,32 @@ type transport struct {
 	muted  bool     // the queue is full, and reading has ceased
 	armed  bool     // the write Watch has its function
 	linger bool     // Close waits for the queue to empty
-
-	in   *buffer // behind left
-	left []byte  // read but not yet given to crypto/tls
-
-	out   *buffer // behind queue, unless that outgrew it
-	queue []byte
-	sent  int   // of queue
-	err   error // of a write
+	out    *queue   // nil if it is empty
+	err    error    // of a write
 }
 
-// Read gives crypto/tls what it asked for, and keeps what the same system call
-// brought besides. It hands all of that on before it reads again, so where it
-// answers ErrWouldBlock no byte is held that readiness would not tell of.
+// queue is output that the socket has not taken yet.
+type queue struct {
+	b    []byte // in mem, unless it outgrew that
+	sent int    // of b
+	mem  buffer
+}
+
+var queues = sync.Pool{New: func() any { return new(queue) }}
+
+func (q *queue) left() int { return len(q.b) - q.sent }
+
+func (q *queue) add(b []byte) {
+	if q.sent > 0 && len(q.b)+len(b) > cap(q.b) {
+		q.b = q.b[:copy(q.b, q.b[q.sent:])]
+		q.sent = 0
+	}
+	q.b = append(q.b, b...)
+}
+
+// Read is one read(2), if it need not wait: crypto/tls offers what is left of
+// its buffer, and keeps what came besides what it wanted.
 func (t *transport) Read(b []byte) (int, error) {
-	if len(t.left) > 0 {
-		n := copy(b, t.left)
-		if t.left = t.left[n:]; len(t.left) == 0 {
-			t.dropIn()
-		}
-		return n, nil
-	}
-	if len(b) == 0 {
-		return 0, nil
-	}
 	handshake := t.job != (jobs.Job{})
 	if !handshake && t.full() {
 		return 0, ErrWouldBlock
@@ -75,7 +72,7 @@ func (t *transport) Read(b []byte) (int, error) {
 		if err := t.check(&t.c.rd); err != nil {
 			return 0, t.c.opError("read", err)
 		}
-		n, e := t.fill(b)
+		n, e := t.c.recv(b)
 		switch {
 		case n > 0:
 			return n, nil
@@ -104,25 +101,6 @@ func (t *transport) check(h *half) error {
 	return t.c.check(h)
 }
 
-// fill reads into b, and what does not fit there into a borrowed buffer.
-func (t *transport) fill(b []byte) (int, syscall.Errno) {
-	t.in = buffers.Get().(*buffer)
-	n, e := t.c.recv2(b, t.in[:])
-	if n > len(b) {
-		t.left = t.in[:n-len(b)]
-		return len(b), e
-	}
-	t.dropIn()
-	return n, e
-}
-
-func (t *transport) dropIn() {
-	if t.in != nil {
-		buffers.Put(t.in)
-	}
-	t.in, t.left = nil, nil
-}
-
 // Write sends b, or queues it.
 func (t *transport) Write(b []byte) (int, error) {
 	if t.job != (jobs.Job{}) {
@@ -133,7 +111,7 @@ func (t *transport) Write(b []byte) (int, error) {
 		return 0, t.err
 	}
 	n := 0
-	if !t.corked && !t.queued() {
+	if !t.corked && t.out == nil {
 		var e syscall.Errno
 		if n, e = t.trySend(b); e == 0 {
 			return len(b), nil
@@ -143,14 +121,10 @@ func (t *transport) Write(b []byte) (int, error) {
 		}
 	}
 	if t.out == nil {
-		t.out = buffers.Get().(*buffer)
-		t.queue, t.sent = t.out[:0], 0
+		t.out = queues.Get().(*queue)
+		t.out.b, t.out.sent = t.out.mem[:0], 0
 	}
-	if t.sent > 0 && len(t.queue)+len(b)-n > cap(t.queue) {
-		t.queue = t.queue[:copy(t.queue, t.queue[t.sent:])]
-		t.sent = 0
-	}
-	t.queue = append(t.queue, b[n:]...)
+	t.out.add(b[n:])
 	if !t.corked {
 		t.arm()
 	}
@@ -165,19 +139,17 @@ func (t *transport) trySend(b []byte) (int, syscall.Errno) {
 	return t.c.send(b)
 }
 
-func (t *transport) queued() bool { return t.sent < len(t.queue) }
-
 // full says that the peer makes us answer but does not take the answers.
-func (t *transport) full() bool { return len(t.queue)-t.sent > maxQueue }
+func (t *transport) full() bool { return t.out != nil && t.out.left() > maxQueue }
 
 // flush sends what the socket takes and reports whether the queue is empty now,
 // by an error if need be.
 func (t *transport) flush() bool {
-	if !t.queued() {
+	if t.out == nil {
 		return true
 	}
-	n, e := t.trySend(t.queue[t.sent:])
-	t.sent += n
+	n, e := t.trySend(t.out.b[t.out.sent:])
+	t.out.sent += n
 	switch {
 	case e == syscall.EAGAIN:
 		return false
@@ -199,9 +171,10 @@ func (t *transport) fail(err error) {
 // reading goes on, and writability is of no interest.
 func (t *transport) dropOut() {
 	if t.out != nil {
-		buffers.Put(t.out)
+		t.out.b = nil
+		queues.Put(t.out)
+		t.out = nil
 	}
-	t.out, t.queue, t.sent = nil, nil, 0
 	if t.armed {
 		t.armed = false
 		t.c.wr.w.SetFunc(nil)
@@ -265,8 +238,8 @@ func (t *transport) closeSoon() {
 // Close is for whoever has the TLSConn: crypto/tls's Close comes here, and so
 // does nothing.
 func (t *transport) Close() error         { return nil }
-func (t *transport) LocalAddr() net.Addr  { return t.c.local }
-func (t *transport) RemoteAddr() net.Addr { return t.c.remote }
+func (t *transport) LocalAddr() net.Addr  { return t.c.LocalAddr() }
+func (t *transport) RemoteAddr() net.Addr { return t.c.RemoteAddr() }
 
 // The deadlines that crypto/tls sets around its last alert are not for a Write
 // that never waits.

@@ -1,0 +1,8 @@
+package jobnet
+
+// BuffersFound reports whether crypto/tls has the buffers that this package
+// takes away.
+func BuffersFound() bool { return rawInputField.known && handField.known && inputField.known }
+
+// Held is the capacity of the buffers that crypto/tls has of t. Loop only.
+func (t *TLSConn) Held() int { return rawInputField.of(t.tls).Cap() + handField.of(t.tls).Cap() }
