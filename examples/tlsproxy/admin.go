@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"time"
 )
 
 // status is what -admin shows.
@@ -25,7 +26,8 @@ type status struct {
 	Waits           []wait `json:"waits"`
 }
 
-// wait is a job and what it waits for.
+// wait is a job and what it waits for, or a connection that has none before its
+// client has said anything.
 type wait struct {
 	Job  string   `json:"job"`
 	Age  int64    `json:"age_ms"`
@@ -77,8 +79,32 @@ func (p *proxy) status() status {
 		for _, job := range l.sched.List() {
 			s.Waits = append(s.Waits, wait{job.Name, job.Age.Milliseconds(), append([]string{}, job.Waits...)})
 		}
+		s.Waits = append(s.Waits, l.silent()...)
 	}
 	return s
+}
+
+// silent lists the connections whose clients have not said anything. A loop that
+// is stuck is not waited for.
+func (l *loop) silent() []wait {
+	answer := make(chan []wait, 1)
+	if !l.sched.Post(func() {
+		var list []wait
+		for c := l.conns.front; c != nil; c = c.next {
+			if !c.heard {
+				list = append(list, wait{c.name(), l.since(c.active).Milliseconds(), []string{"client hello"}})
+			}
+		}
+		answer <- list
+	}) {
+		return nil
+	}
+	select {
+	case list := <-answer:
+		return list
+	case <-time.After(time.Second):
+		return nil
+	}
 }
 
 // String is the status as text, a name and a value on each line.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"container/list"
 	"errors"
 	"io"
 	"os"
@@ -21,23 +20,25 @@ type conn struct {
 	client   *jobnet.TLSConn
 	backend  *jobnet.Conn
 	up, down direction
+	heard    bool // the client has said something
 	closed   bool
 
-	place  *list.Element // in loop.conns
-	active time.Time     // when it last carried anything, with -idle-timeout
+	active     int64 // loop.now when it began or, with -idle-timeout, last carried anything
+	prev, next *conn // in loop.conns
 }
 
 // open is the job that a connection begins with: the handshake, the dial of the
 // backend, and then the stackless rest.
 func (c *conn) open(j jobs.Job) error {
 	l := c.loop
-	j.SetName("open " + c.raw.RemoteAddr().String())
+	j.SetName(c.name())
 	if l.handshakeTimeout > 0 {
 		t := time.AfterFunc(l.handshakeTimeout, func() { j.Cancel(os.ErrDeadlineExceeded) })
 		defer t.Stop()
 	}
 	var err error
-	if c.client, err = jobnet.ServerTLS(j, c.raw, l.config); err != nil {
+	c.client, err = jobnet.ServerTLS(j, c.raw, l.config)
+	if err != nil {
 		l.handshakeErrors.Add(1)
 		c.close()
 		return nil
@@ -51,10 +52,8 @@ func (c *conn) open(j jobs.Job) error {
 		c.backend.Close()
 		return nil
 	}
-	client, backend := clientSide{c.client}, backendSide{c.backend}
-	c.up = direction{conn: c, from: client, to: backend, bytes: &l.bytesUp}
-	c.down = direction{conn: c, from: backend, to: client, bytes: &l.bytesDown}
-	backend.watch().SetFunc(c.down.run)
+	c.up.conn, c.down.conn = c, c
+	c.backend.ReadWatch().SetFunc(c.down.run)
 	// What came with the client's last handshake message is inside crypto/tls,
 	// where no readiness announces it. So the first run is a job of its own: not
 	// this one, whose priority is low.
@@ -62,11 +61,15 @@ func (c *conn) open(j jobs.Job) error {
 	return nil
 }
 
+// name is what listings call the connection's jobs.
+func (c *conn) name() string { return "open " + c.raw.RemoteAddr().String() }
+
 // touch notes that the connection carried something.
 func (c *conn) touch() {
 	if c.loop.idleTimeout > 0 {
-		c.active = time.Now()
-		c.loop.conns.MoveToBack(c.place)
+		c.active = c.loop.now()
+		c.loop.conns.remove(c)
+		c.loop.conns.pushBack(c)
 	}
 }
 
@@ -84,7 +87,7 @@ func (c *conn) close() {
 	if c.backend != nil {
 		c.backend.Close()
 	}
-	c.loop.conns.Remove(c.place)
+	c.loop.conns.remove(c)
 	c.loop.closed.Add(1)
 	c.loop.released()
 }
@@ -92,17 +95,40 @@ func (c *conn) close() {
 // direction carries the bytes one way. No job is active on it while there is
 // nothing to carry.
 type direction struct {
-	conn     *conn
-	from, to side
-	bytes    interface{ Add(uint64) uint64 }
-	ended    bool
+	conn  *conn
+	ended bool
+}
+
+func (d *direction) isUp() bool { return d == &d.conn.up }
+
+func (d *direction) from() side {
+	if d.isUp() {
+		return clientSide{d.conn.client}
+	}
+	return backendSide{d.conn.backend}
+}
+
+func (d *direction) to() side {
+	if d.isUp() {
+		return backendSide{d.conn.backend}
+	}
+	return clientSide{d.conn.client}
+}
+
+// carried counts bytes.
+func (d *direction) carried(n int) {
+	if d.isUp() {
+		d.conn.loop.bytesUp.Add(uint64(n))
+	} else {
+		d.conn.loop.bytesDown.Add(uint64(n))
+	}
 }
 
 // first copies what has come already, and leaves the rest to readiness.
 func (d *direction) first(j jobs.Job) error {
 	err := d.run(j)
 	if !d.ended && !d.conn.closed {
-		d.from.watch().SetFunc(d.run)
+		d.from().watch().SetFunc(d.run)
 	}
 	return err
 }
@@ -113,14 +139,15 @@ func (d *direction) run(j jobs.Job) error {
 	buf := d.conn.loop.borrow()
 	defer d.conn.loop.giveBack(buf)
 	d.conn.touch()
+	from, to := d.from(), d.to()
 	for reads := 1; ; reads++ {
-		n, err := d.from.read(buf)
+		n, err := from.read(buf)
 		if n > 0 {
-			if err := d.to.write(j, buf[:n]); err != nil {
+			if err := to.write(j, buf[:n]); err != nil {
 				d.refused()
 				return nil
 			}
-			d.bytes.Add(uint64(n))
+			d.carried(n)
 		}
 		switch {
 		case err == nil:
@@ -147,7 +174,7 @@ func (d *direction) run(j jobs.Job) error {
 // has come to its own.
 func (d *direction) end(j jobs.Job) {
 	d.stop()
-	if err := d.to.closeWrite(j); err != nil || d.conn.up.ended && d.conn.down.ended {
+	if err := d.to().closeWrite(j); err != nil || d.conn.up.ended && d.conn.down.ended {
 		d.conn.close()
 	}
 }
@@ -157,7 +184,7 @@ func (d *direction) end(j jobs.Job) {
 // needs nothing more.
 func (d *direction) refused() {
 	d.stop()
-	if d == &d.conn.down || d.conn.down.ended {
+	if !d.isUp() || d.conn.down.ended {
 		d.conn.close()
 	}
 }
@@ -166,6 +193,6 @@ func (d *direction) refused() {
 func (d *direction) stop() {
 	d.ended = true
 	if !d.conn.closed {
-		d.from.watch().SetFunc(nil)
+		d.from().watch().SetFunc(nil)
 	}
 }

@@ -63,8 +63,8 @@ func (l *loop) stopAccepting() {
 
 // cut closes the connections that are left and returns how many they were.
 func (l *loop) cut() (n int64) {
-	for e := l.conns.Front(); e != nil; e = l.conns.Front() {
-		e.Value.(*conn).close()
+	for l.conns.front != nil {
+		l.conns.front.close()
 		n++
 	}
 	return n

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"container/list"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -26,13 +25,23 @@ type loop struct {
 	*proxy
 	sched    *jobs.Scheduler
 	listener *jobnet.Listener
-	conns    list.List   // *conn; with -idle-timeout the least active first
+	conns    connList    // with -idle-timeout the least active first
 	buffers  [][]byte    // free
 	waker    jobs.Waker  // of the accepting job
 	full     atomic.Bool // it waits for a connection to close
 	stopping bool
+	fresh    []*conn // have said hello, and wait for their handshake to begin
+	shaking  bool    // the job that begins them is live
 	counters
 }
+
+var started = time.Now()
+
+// now is the time in nanoseconds since the proxy was started: a third of a
+// time.Time.
+func (l *loop) now() int64 { return int64(time.Since(started)) }
+
+func (l *loop) since(t int64) time.Duration { return time.Duration(l.now() - t) }
 
 // counters may be read from any goroutine.
 type counters struct {
@@ -108,9 +117,13 @@ func (l *loop) slotFree() {
 // begin starts the job of a connection that was admitted.
 func (l *loop) begin(raw *jobnet.Conn) {
 	l.accepted.Add(1)
-	c := &conn{loop: l, raw: raw, active: time.Now()}
-	c.place = l.conns.PushBack(c)
-	l.sched.GoLow(c.open)
+	c := &conn{loop: l, raw: raw, active: l.now()}
+	l.conns.pushBack(c)
+	w := raw.ReadWatch()
+	w.SetFunc(c.hello)
+	if l.handshakeTimeout > 0 {
+		w.SetDeadline(time.Now().Add(l.handshakeTimeout))
+	}
 }
 
 // borrow lends a buffer to a direction while its job is active. A direction
@@ -135,9 +148,8 @@ func (l *loop) giveBack(b []byte) {
 // when the next may be. One timer serves the whole loop.
 func (l *loop) sweep() {
 	next := l.idleTimeout
-	for e := l.conns.Front(); e != nil; e = l.conns.Front() {
-		c := e.Value.(*conn)
-		if left := l.idleTimeout - time.Since(c.active); left > 0 {
+	for c := l.conns.front; c != nil; c = l.conns.front {
+		if left := l.idleTimeout - l.since(c.active); left > 0 {
 			next = left
 			break
 		}

@@ -1,0 +1,136 @@
+//go:build unix
+
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// program builds the proxy once for all tests.
+var program = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tlsproxy")
+	if err != nil {
+		return "", err
+	}
+	built = dir
+	path := filepath.Join(dir, "tlsproxy")
+	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+var built string // the directory of program
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	os.RemoveAll(built)
+	os.Exit(code)
+}
+
+// child is the proxy as a process of its own.
+type child struct {
+	cmd    *exec.Cmd
+	addr   string
+	admin  string
+	stderr bytes.Buffer // complete once it has ended
+	ended  chan error
+}
+
+// launch starts the program and waits until it listens. A descriptor limit of 0
+// leaves the limit alone.
+func launch(t *testing.T, nofile int, args ...string) *child {
+	t.Helper()
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	admin.Close()
+	c := &child{admin: admin.Addr().String(), ended: make(chan error, 1)}
+	args = append([]string{"-listen", "127.0.0.1:0", "-admin", c.admin}, args...)
+	c.cmd = exec.Command(path, args...)
+	if nofile > 0 {
+		limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, nofile)
+		c.cmd = exec.Command("/bin/sh", append([]string{"-c", limit, path}, args...)...)
+	}
+	c.cmd.Stderr = &c.stderr
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { c.ended <- c.cmd.Wait() }()
+	t.Cleanup(func() {
+		c.cmd.Process.Kill()
+		<-c.ended
+	})
+	first, err := bufio.NewReader(out).ReadString('\n')
+	m := regexp.MustCompile(`^tlsproxy: (\S+) to `).FindStringSubmatch(first)
+	if m == nil {
+		t.Fatalf("the first line is %q, %v", first, err)
+	}
+	c.addr = m[1]
+	return c
+}
+
+// signal sends a signal and waits for the end that it should bring.
+func (c *child) signal(t *testing.T, sig syscall.Signal) error {
+	t.Helper()
+	c.cmd.Process.Signal(sig)
+	select {
+	case err := <-c.ended:
+		c.ended <- nil // for the cleanup
+		return err
+	case <-time.After(patience):
+		t.Fatalf("the proxy did not end on %v", sig)
+		return nil
+	}
+}
+
+// status reads the admin page.
+func (c *child) status(t *testing.T) (s status) {
+	t.Helper()
+	resp, err := http.Get("http://" + c.admin + "/status.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// stacks ends the process by SIGQUIT and returns the states of its goroutines,
+// as in "goroutine 7 [select]".
+func (c *child) stacks(t *testing.T) (states []string) {
+	t.Helper()
+	c.signal(t, syscall.SIGQUIT)
+	for _, m := range regexp.MustCompile(`(?m)^goroutine \d+.*\[(.*)\]:$`).FindAllStringSubmatch(c.stderr.String(), -1) {
+		states = append(states, strings.TrimSpace(m[1]))
+	}
+	if len(states) == 0 {
+		t.Fatalf("no goroutine in the dump:\n%s", c.stderr.String())
+	}
+	return states
+}
