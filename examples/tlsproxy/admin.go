@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"runtime"
@@ -34,6 +36,10 @@ type wait struct {
 	Keys []string `json:"keys"`
 }
 
+// silence is for package net/http, which would print a line each time it cannot
+// accept for want of descriptors; the loops count that.
+var silence = log.New(io.Discard, "", 0)
+
 // startAdmin serves /status and /status.json on -admin, on goroutines of its
 // own: it answers while a loop is stuck too.
 func (p *proxy) startAdmin() (*http.Server, error) {
@@ -48,7 +54,7 @@ func (p *proxy) startAdmin() (*http.Server, error) {
 		e.SetIndent("", "  ")
 		e.Encode(p.status())
 	})
-	server := &http.Server{Handler: mux}
+	server := &http.Server{Handler: mux, ErrorLog: silence}
 	if p.admin == "" {
 		return server, nil
 	}

@@ -21,6 +21,7 @@ func startBackend() (*backend, error) {
 	}
 	b := &backend{addr: l.Addr().String()}
 	b.Handler = http.HandlerFunc(greet)
+	b.ErrorLog = silence
 	go b.Serve(l)
 	return b, nil
 }

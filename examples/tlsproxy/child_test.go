@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -65,7 +66,7 @@ func launch(t *testing.T, nofile int, args ...string) *child {
 	}
 	admin.Close()
 	c := &child{admin: admin.Addr().String(), ended: make(chan error, 1)}
-	args = append([]string{"-listen", "127.0.0.1:0", "-admin", c.admin}, args...)
+	args = append([]string{"-listen", "127.0.0.1:0", "-admin", c.admin, "-drain-timeout", "0"}, args...)
 	c.cmd = exec.Command(path, args...)
 	if nofile > 0 {
 		limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, nofile)
@@ -93,21 +94,28 @@ func launch(t *testing.T, nofile int, args ...string) *child {
 	return c
 }
 
-// signal sends a signal and waits for the end that it should bring.
-func (c *child) signal(t *testing.T, sig syscall.Signal) error {
+// wait waits for the end and returns its error, nil for an exit status of 0.
+func (c *child) wait(t *testing.T) error {
 	t.Helper()
-	c.cmd.Process.Signal(sig)
 	select {
 	case err := <-c.ended:
 		c.ended <- nil // for the cleanup
 		return err
 	case <-time.After(patience):
-		t.Fatalf("the proxy did not end on %v", sig)
+		t.Fatal("the program did not end")
 		return nil
 	}
 }
 
-// status reads the admin page.
+// stop ends the program by SIGTERM.
+func (c *child) stop(t *testing.T) error {
+	t.Helper()
+	c.cmd.Process.Signal(syscall.SIGTERM)
+	return c.wait(t)
+}
+
+// status reads the admin page. The connection is kept, so that the next one can
+// be had from a program that is out of descriptors.
 func (c *child) status(t *testing.T) (s status) {
 	t.Helper()
 	resp, err := http.Get("http://" + c.admin + "/status.json")
@@ -115,7 +123,11 @@ func (c *child) status(t *testing.T) (s status) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if err := json.NewDecoder(resp.Body).Decode(&s); err != nil {
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
 		t.Fatal(err)
 	}
 	return s
@@ -125,7 +137,8 @@ func (c *child) status(t *testing.T) (s status) {
 // as in "goroutine 7 [select]".
 func (c *child) stacks(t *testing.T) (states []string) {
 	t.Helper()
-	c.signal(t, syscall.SIGQUIT)
+	c.cmd.Process.Signal(syscall.SIGQUIT)
+	c.wait(t)
 	for _, m := range regexp.MustCompile(`(?m)^goroutine \d+.*\[(.*)\]:$`).FindAllStringSubmatch(c.stderr.String(), -1) {
 		states = append(states, strings.TrimSpace(m[1]))
 	}

@@ -88,39 +88,6 @@ func TestIdleTimeout(t *testing.T) {
 	roundTrip(t, busy, "busy still")
 }
 
-// TestBadRecord: a client that does not read, and then sends a record that
-// cannot be decrypted, ends alone.
-func TestBadRecord(t *testing.T) {
-	addr := serve(t, func(c *net.TCPConn) {
-		first := make([]byte, 1)
-		io.ReadFull(c, first)
-		if first[0] == 'e' {
-			c.Write(first)
-			echo(c)
-			return
-		}
-		for {
-			if _, err := c.Write(make([]byte, 64<<10)); err != nil {
-				return
-			}
-		}
-	})
-	r := start(t, "-backend", addr, "-loops", "1")
-	raw := plain(t, r)
-	bad := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
-	io.WriteString(bad, "flood")
-	other := secure(t, r, tls.VersionTLS13)
-	eventually(t, "the flood is held back", func() bool {
-		before := r.status().BytesDown
-		roundTrip(t, other, "echo")
-		roundTrip(t, other, "echo")
-		return r.status().BytesDown-before == 8 && before > 64<<10
-	})
-	raw.Write([]byte{23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
-	eventually(t, "the bad connection ended", func() bool { return r.open.Load() == 1 })
-	roundTrip(t, other, "echo again")
-}
-
 // TestBackendDown: the client is let go, and told apart from others by a counter.
 func TestBackendDown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

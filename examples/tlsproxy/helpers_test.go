@@ -2,15 +2,20 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"io"
+	"math/rand/v2"
 	"net"
+	"strings"
 	"testing"
 	"time"
+
+	"bide/poller"
 )
 
 // patience is how long a test waits for what must happen.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // running is a proxy under test.
 type running struct {
@@ -137,4 +142,34 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatal("never: ", what)
 		}
 	}
+}
+
+// eachPoller runs the test on every backend there is.
+func eachPoller(t *testing.T, fn func(t *testing.T, poller string)) {
+	for _, name := range poller.Backends() {
+		t.Run(name, func(t *testing.T) { fn(t, name) })
+	}
+}
+
+// eachVersion runs the test with TLS 1.2 and 1.3.
+func eachVersion(t *testing.T, fn func(t *testing.T, version uint16)) {
+	for _, v := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+		t.Run(strings.ReplaceAll(tls.VersionName(v), " ", ""), func(t *testing.T) { fn(t, v) })
+	}
+}
+
+type sum = [sha256.Size]byte
+
+// send writes size bytes that depend on seed, and returns their sum.
+func send(w io.Writer, seed byte, size int64) (sum, error) {
+	h := sha256.New()
+	_, err := io.CopyN(io.MultiWriter(w, h), rand.NewChaCha8([32]byte{seed}), size)
+	return sum(h.Sum(nil)), err
+}
+
+// receive reads until the end.
+func receive(r io.Reader) (sum, int64, error) {
+	h := sha256.New()
+	n, err := io.Copy(h, r)
+	return sum(h.Sum(nil)), n, err
 }

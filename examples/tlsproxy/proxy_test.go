@@ -1,17 +1,17 @@
 package main
 
 import (
-	"bytes"
-	"crypto/sha256"
 	"crypto/tls"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"net/http"
+	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // TestGet fetches a page from the proxy's own backend, as curl would.
@@ -41,41 +41,40 @@ func TestGet(t *testing.T) {
 	}
 }
 
-// TestBulk sends 64 MiB each way at the same time, and each side reads only
-// what the other sent.
+// TestBulk sends 64 MiB each way at the same time, or what TLSPROXY_BULK says in
+// MiB, and each side gets what the other sent.
 func TestBulk(t *testing.T) {
-	const size = 64 << 20
-	type sum = [sha256.Size]byte
-	send := func(w io.Writer, seed byte) (sum, error) {
-		h := sha256.New()
-		_, err := io.CopyN(io.MultiWriter(w, h), rand.NewChaCha8([32]byte{seed}), size)
-		return sum(h.Sum(nil)), err
-	}
-	receive := func(r io.Reader) (sum, int64, error) {
-		h := sha256.New()
-		n, err := io.Copy(h, r)
-		return sum(h.Sum(nil)), n, err
+	size := int64(64 << 20)
+	if mib := os.Getenv("TLSPROXY_BULK"); mib != "" {
+		n, err := strconv.Atoi(mib)
+		if err != nil {
+			t.Fatal("TLSPROXY_BULK: ", err)
+		}
+		size = int64(n) << 20
 	}
 	backendGot := make(chan sum, 1)
 	backendSent := make(chan sum, 1)
 	addr := serve(t, func(c *net.TCPConn) {
+		c.SetDeadline(time.Time{}) // the full size may take its time
 		var sending sync.WaitGroup
 		defer sending.Wait() // before the connection is closed
 		sending.Go(func() {
-			s, _ := send(c, 1)
+			s, _ := send(c, 1, size)
 			c.CloseWrite()
 			backendSent <- s
 		})
 		s, _, _ := receive(c)
 		backendGot <- s
 	})
-	for name, version := range map[string]uint16{"TLS1.2": tls.VersionTLS12, "TLS1.3": tls.VersionTLS13} {
-		t.Run(name, func(t *testing.T) {
-			r := start(t, "-backend", addr)
+	eachPoller(t, func(t *testing.T, poller string) {
+		eachVersion(t, func(t *testing.T, version uint16) {
+			r := start(t, "-backend", addr, "-poller", poller)
 			c := secure(t, r, version)
+			c.SetDeadline(time.Time{})
+			begun := time.Now()
 			clientSent := make(chan sum, 1)
 			go func() {
-				s, err := send(c, 2)
+				s, err := send(c, 2, size)
 				if err != nil {
 					t.Error(err)
 				}
@@ -92,50 +91,10 @@ func TestBulk(t *testing.T) {
 			if want := <-clientSent; <-backendGot != want {
 				t.Error("the backend got other bytes than the client sent")
 			}
+			t.Logf("%d MiB each way in %v", size>>20, time.Since(begun).Round(time.Millisecond))
 			eventually(t, "the connection closed", func() bool { return r.open.Load() == 0 })
 		})
-	}
-}
-
-// TestWriteBeforeRead has both sides send 8 MiB before they read anything: the
-// proxy must hold them back without stopping others, and not buffer it all.
-func TestWriteBeforeRead(t *testing.T) {
-	const size = 8 << 20
-	addr := serve(t, func(c *net.TCPConn) {
-		first := make([]byte, 1)
-		if _, err := io.ReadFull(c, first); err != nil {
-			return
-		}
-		if first[0] == 'e' {
-			c.Write(first)
-			echo(c)
-			return
-		}
-		go func() {
-			c.Write(make([]byte, size))
-			c.CloseWrite()
-		}()
-		io.Copy(io.Discard, c)
 	})
-	r := start(t, "-backend", addr, "-loops", "1")
-	stuck := secure(t, r, tls.VersionTLS13)
-	written := make(chan error, 1)
-	go func() {
-		_, err := stuck.Write(bytes.Repeat([]byte("w"), size))
-		written <- err
-	}()
-	for range 20 {
-		c := secure(t, r, tls.VersionTLS13)
-		roundTrip(t, c, "echo")
-		c.Close()
-	}
-	n, err := io.CopyN(io.Discard, stuck, size)
-	if err != nil {
-		t.Fatalf("read %d bytes: %v", n, err)
-	}
-	if err := <-written; err != nil {
-		t.Fatal(err)
-	}
 }
 
 // TestHalfClose: a client that has said all it has to say still gets its answer.
@@ -146,16 +105,18 @@ func TestHalfClose(t *testing.T) {
 			fmt.Fprintf(c, "%d bytes", len(b))
 		}
 	})
-	r := start(t, "-backend", addr)
-	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-		c := secure(t, r, version)
-		c.Write(make([]byte, 100_000))
-		c.CloseWrite()
-		if b, err := io.ReadAll(c); err != nil || string(b) != "100000 bytes" {
-			t.Fatalf("%s: got %q, %v", tls.VersionName(version), b, err)
-		}
-	}
-	eventually(t, "both closed", func() bool { return r.open.Load() == 0 })
+	eachPoller(t, func(t *testing.T, poller string) {
+		eachVersion(t, func(t *testing.T, version uint16) {
+			r := start(t, "-backend", addr, "-poller", poller)
+			c := secure(t, r, version)
+			c.Write(make([]byte, 100_000))
+			c.CloseWrite()
+			if b, err := io.ReadAll(c); err != nil || string(b) != "100000 bytes" {
+				t.Fatalf("got %q, %v", b, err)
+			}
+			eventually(t, "closed", func() bool { return r.open.Load() == 0 })
+		})
+	})
 }
 
 // TestBackendHalfClose: the other way round.
@@ -167,33 +128,41 @@ func TestBackendHalfClose(t *testing.T) {
 		b, _ := io.ReadAll(c)
 		got <- string(b)
 	})
-	r := start(t, "-backend", addr)
-	c := secure(t, r, tls.VersionTLS13)
-	if b, err := io.ReadAll(c); err != nil || string(b) != "bye" {
-		t.Fatalf("got %q, %v", b, err)
-	}
-	io.WriteString(c, "still here")
-	c.CloseWrite()
-	if s := <-got; s != "still here" {
-		t.Fatalf("the backend got %q", s)
-	}
-	eventually(t, "closed", func() bool { return r.open.Load() == 0 })
+	eachPoller(t, func(t *testing.T, poller string) {
+		eachVersion(t, func(t *testing.T, version uint16) {
+			r := start(t, "-backend", addr, "-poller", poller)
+			c := secure(t, r, version)
+			if b, err := io.ReadAll(c); err != nil || string(b) != "bye" {
+				t.Fatalf("got %q, %v", b, err)
+			}
+			io.WriteString(c, "still here")
+			c.CloseWrite()
+			if s := <-got; s != "still here" {
+				t.Fatalf("the backend got %q", s)
+			}
+			eventually(t, "closed", func() bool { return r.open.Load() == 0 })
+		})
+	})
 }
 
 // TestByteByByte sends one byte per record.
 func TestByteByByte(t *testing.T) {
-	r := start(t, "-backend", serve(t, echo))
-	c := secure(t, r, tls.VersionTLS13)
-	text := strings.Repeat("0123456789", 100)
-	go func() {
-		for i := range len(text) {
-			io.WriteString(c, text[i:i+1])
-		}
-	}()
-	got := make([]byte, len(text))
-	if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
-		t.Fatalf("got %q, %v", got, err)
-	}
+	eachPoller(t, func(t *testing.T, poller string) {
+		eachVersion(t, func(t *testing.T, version uint16) {
+			r := start(t, "-backend", serve(t, echo), "-poller", poller)
+			c := secure(t, r, version)
+			text := strings.Repeat("0123456789", 100)
+			go func() {
+				for i := range len(text) {
+					io.WriteString(c, text[i:i+1])
+				}
+			}()
+			got := make([]byte, len(text))
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != text {
+				t.Fatalf("got %q, %v", got, err)
+			}
+		})
+	})
 }
 
 // Test200 has 200 connections at a time, then at rest.
