@@ -6,9 +6,10 @@
 // from one of the slot's next use, whatever became of the number meanwhile.
 //
 // Several registrations of one number share the kernel's. An add always tries
-// EPOLL_CTL_ADD: EEXIST means the file is the one already watched, success
-// means the number was closed and used again. The registrations of the earlier
-// file then hear waitctx.ReadyClosed and are dead until they are deleted.
+// EPOLL_CTL_ADD: EEXIST means the file is one already watched, and its
+// registration gets the new one's cookie; success means the number was closed
+// and used again. The registrations of the earlier file then hear
+// waitctx.ReadyClosed and are dead until they are deleted.
 //
 // Suppressing is lazy: it costs nothing until the kernel reports readiness
 // that nobody listens to. Then one EPOLL_CTL_MOD silences it.

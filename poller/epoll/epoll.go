@@ -4,7 +4,6 @@ package epoll
 
 import (
 	"errors"
-	"math"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -20,26 +19,26 @@ import (
 // another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
-	wake   waker
-	closed atomic.Bool // set under mu
+	mu      sync.Mutex  // guards everything below; the wake's own lock is taken inside it
+	closed  atomic.Bool // set under mu
+	waiting bool        // some goroutine is in Wait
 
-	mu      sync.Mutex // guards everything below; the wake's own lock is taken inside it
-	left    sync.Cond  // signalled when the waiter leaves, and when the descriptors are closed
-	waiting bool       // some goroutine is in Wait
-	shut    bool       // the descriptors are closed
+	set     int     // the epoll set; replaced only by the waiter
+	slots   []slot  // slot 0 stands for the wake, and ends chains
+	backlog []ref   // what is to be told before the kernel is asked again
+	rearms  []int32 // numbers whose mask the next Wait widens
+	run     int     // dead cookies seen since the last live one
+	outer   int     // an epoll set that holds set, for FD; -1 until asked for
+	scratch scratch // of the waiter, except for ctl
+	wake    waker
 
-	set   int // the epoll set; replaced only by the waiter
-	outer int // an epoll set that holds set, for FD; -1 until asked for
-	ghost bool
-	run   int // dead cookies seen since the last live one
+	free  uint32   // first slot of the free list, linked by next
+	byFD  []uint32 // number to the first slot of its chain
+	ghost bool     // a closed number may have left one
+	stats Stats
 
-	slots   []slot
-	free    uint32   // first slot of the free list, linked by next
-	byFD    []uint32 // number to the first slot of its chain
-	backlog []ref    // what is to be told before the kernel is asked again
-	rearms  []int32  // numbers whose mask the next Wait widens
-	scratch scratch  // of the waiter, except for ctl
-	stats   Stats
+	left sync.Cond // signalled when the waiter leaves, and when the descriptors are closed
+	shut bool      // the descriptors are closed
 }
 
 // scratch holds what system calls point to, so that it is never on a stack.
@@ -63,8 +62,8 @@ func New() (*Poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	// Slot 0 is never given out: its cookie is the wake's, and 0 ends chains.
 	p := &Poller{set: set, outer: -1, slots: make([]slot, 1, 16)}
+	p.slots[0].gen = 1 // the wake's cookie is 0, and so no slot's
 	p.left.L = &p.mu
 	p.scratch.rows = make([]unix.EpollEvent, 64)
 	if err := p.wake.open(); err != nil {
@@ -111,7 +110,7 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := p.findLocked(fd, id); i != 0 {
-		p.slots[i].suppressed = true
+		p.slots[i].flags |= suppressed
 	}
 }
 
@@ -122,17 +121,17 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := p.findLocked(fd, id)
-	if i == 0 || !p.slots[i].suppressed {
+	if i == 0 || !p.slots[i].is(suppressed) {
 		return
 	}
 	s := &p.slots[i]
-	s.suppressed = false
-	if s.dead {
+	s.flags &^= suppressed
+	if s.is(dead) {
 		p.tellClosedLocked(i)
 		return
 	}
 	armed := p.slots[p.byFD[s.fd]].armed
-	if armed&unix.EPOLLONESHOT == 0 && maskOf(s.interest)&^armed == 0 {
+	if armed&(disarmed|unknown) == 0 && s.interest&asked&^armed == 0 {
 		return
 	}
 	p.rearms = append(p.rearms, s.fd)
@@ -213,122 +212,4 @@ func (p *Poller) Close() error {
 	p.shut = true
 	p.left.Broadcast()
 	return errors.Join(errs...)
-}
-
-// applyLocked carries out one change.
-func (p *Poller) applyLocked(c *waitctx.Change) error {
-	if p.closed.Load() {
-		return waitctx.ErrClosed
-	}
-	i := p.findLocked(c.FD, c.ID)
-	if c.Op == waitctx.OpAdd {
-		if i != 0 {
-			return waitctx.ErrExists
-		}
-		return p.addLocked(c)
-	}
-	if i == 0 {
-		return waitctx.ErrNotFound
-	}
-	switch c.Op {
-	case waitctx.OpDelete:
-		return p.deleteLocked(i)
-	case waitctx.OpModify:
-		return p.modifyLocked(i, c)
-	}
-	return errors.ErrUnsupported
-}
-
-// addLocked registers a descriptor. The table by number grows only once the
-// kernel knows the number, so that a wild one cannot make it huge.
-func (p *Poller) addLocked(c *waitctx.Change) error {
-	if c.FD > math.MaxInt32 {
-		return os.NewSyscallError("epoll_ctl", unix.EBADF)
-	}
-	fd := int32(c.FD)
-	i := p.allocLocked()
-	s := &p.slots[i]
-	s.fd, s.id, s.token, s.interest = fd, c.ID, c.Token, c.Interest
-	mask := maskOf(c.Interest)
-	errno := p.ctl(p.set, unix.EPOLL_CTL_ADD, int(fd), mask, p.cookieLocked(i))
-	head := p.headLocked(fd)
-	switch {
-	case errno == 0:
-		if head != 0 {
-			p.loseLocked(fd) // the kernel did not know this file: the number was used again
-		}
-	case errno == unix.EEXIST && head != 0:
-		s.next, p.slots[head].next = p.slots[head].next, i
-		if errno = p.armLocked(head); errno == 0 {
-			return nil
-		}
-		p.unlinkLocked(i)
-	case errno == unix.EEXIST: // a ghost whose file got its number back
-		errno = p.ctl(p.set, unix.EPOLL_CTL_MOD, int(fd), mask, p.cookieLocked(i))
-	}
-	if errno != 0 {
-		p.releaseLocked(i)
-		if errno == unix.EPERM {
-			return waitctx.ErrNotPollable
-		}
-		return os.NewSyscallError("epoll_ctl", errno)
-	}
-	s.armed = mask
-	p.pushLocked(i)
-	return nil
-}
-
-// modifyLocked replaces interest and token. A dead registration is told again
-// that its file is gone.
-func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
-	s := &p.slots[i]
-	token, interest := s.token, s.interest
-	s.token, s.interest = c.Token, c.Interest
-	if s.dead {
-		if !s.suppressed {
-			p.tellClosedLocked(i)
-		}
-		return nil
-	}
-	if s.suppressed || maskOf(interest) == maskOf(c.Interest) {
-		return nil
-	}
-	errno := p.armLocked(p.byFD[s.fd])
-	if errno == 0 {
-		return nil
-	}
-	s.token, s.interest = token, interest
-	p.loseLocked(s.fd)
-	return os.NewSyscallError("epoll_ctl", errno)
-}
-
-// deleteLocked forgets a registration. The kernel not knowing it any more is
-// what a caller who closed first gets, and no error; but a dup may live.
-func (p *Poller) deleteLocked(i uint32) error {
-	s := p.slots[i]
-	wasHead := p.byFD[s.fd] == i
-	p.unlinkLocked(i)
-	p.releaseLocked(i)
-	if s.dead {
-		return nil
-	}
-	head := p.promoteLocked(s.fd)
-	if head == 0 {
-		errno := p.ctl(p.set, unix.EPOLL_CTL_DEL, int(s.fd), 0, 0)
-		if errno == 0 {
-			return nil
-		}
-		p.ghost = true
-		if errno == unix.ENOENT || errno == unix.EBADF {
-			return nil
-		}
-		return os.NewSyscallError("epoll_ctl", errno)
-	}
-	if wasHead {
-		p.slots[head].armed = unknown // the cookie changes, so the mask must be set again
-	}
-	if p.armLocked(head) != 0 {
-		p.loseLocked(s.fd)
-	}
-	return nil
 }

@@ -3,11 +3,9 @@
 package epoll
 
 import (
-	"math"
 	"os"
 	"runtime"
 	"time"
-	"unsafe"
 
 	"bide/waitctx"
 
@@ -39,7 +37,9 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	if rows := min(len(dst), maxRows); rows > len(p.scratch.rows) {
 		p.scratch.rows = make([]unix.EpollEvent, rows)
 	}
-	p.flushLocked()
+	if len(p.rearms) > 0 {
+		p.flushLocked()
+	}
 	// Nothing here lets go of the lock, so nobody needs to see waiting set.
 	n, done, err := p.collectLocked(dst)
 	if !done && timeout != 0 {
@@ -61,8 +61,10 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // by another one, since it may have hidden what is behind it; each either
 // silences what it found or ends in a rebuild.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
-	if n := p.tellBacklogLocked(dst); n > 0 {
-		return n, true, nil
+	if len(p.backlog) > 0 {
+		if n := p.tellBacklogLocked(dst); n > 0 {
+			return n, true, nil
+		}
 	}
 	for {
 		rows, errno := p.fetch(len(dst))
@@ -120,25 +122,38 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 
 // deliverLocked turns fetched rows into events, and reports whether Wake was
 // among them. What finds no place goes to the backlog.
+//
+// Nearly every row is of a registration that has its number for itself and
+// somebody who listens; the loop is made for that one.
 func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool, err error) {
 	stale := false
 	for r := range p.scratch.rows[:rows] {
 		row := &p.scratch.rows[r]
 		i, gen := uint32(row.Fd), uint32(row.Pad)
-		if i == 0 {
-			woke = p.wake.pending.Swap(false) || woke
-			continue
+		s := &p.slots[i]
+		if s.gen == gen && s.next == 0 && s.flags == 0 && n < len(dst) {
+			if ready := readyOf(row.Events, s.interest); ready != 0 {
+				dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+				n++
+				continue
+			}
 		}
-		if s := &p.slots[i]; s.gen != gen || s.dead {
+		switch {
+		case i == 0:
+			woke = p.wake.pending.Swap(false) || woke
+		case s.gen != gen || s.is(dead):
 			p.stats.Stale++
 			p.run++
 			stale = true
-			continue
+		default:
+			p.run = 0
+			n = p.fanOutLocked(dst, n, i, row.Events)
 		}
-		p.run = 0
-		n = p.fanOutLocked(dst, n, i, row.Events)
 	}
-	if n < len(dst) {
+	if n > 0 {
+		p.run = 0
+	}
+	if len(p.backlog) > 0 && n < len(dst) {
 		n += p.tellBacklogLocked(dst[n:])
 	}
 	if stale && (p.ghost || p.run >= maxRun) {
@@ -156,7 +171,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 	heard := false
 	for i := head; i != 0; i = p.slots[i].next {
 		s := &p.slots[i]
-		if s.dead || s.suppressed {
+		if s.is(dead | suppressed) {
 			continue
 		}
 		ready := readyOf(events, s.interest)
@@ -186,12 +201,12 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 		if s.gen != b.gen {
 			continue
 		}
-		s.queued = false
-		if s.suppressed {
+		s.flags &^= queued
+		if s.is(suppressed) {
 			continue
 		}
 		ready := waitctx.ReadyClosed
-		if !s.dead {
+		if !s.is(dead) {
 			ready = readyNow(s)
 		}
 		if ready != 0 {
@@ -211,82 +226,4 @@ func readyNow(s *slot) waitctx.Ready {
 		return 0
 	}
 	return readyOf(uint32(uint16(fds[0].Revents)), s.interest)
-}
-
-// fetch wraps epoll_pwait(2) without a timeout. As it does not block, Go's
-// scheduler need not hear of it.
-func (p *Poller) fetch(room int) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), p.size(room), 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
-}
-
-// block wraps epoll_pwait2(2), or epoll_pwait(2) with the timeout rounded up
-// where the kernel lacks it. A negative timeout waits forever.
-func (p *Poller) block(room int, timeout time.Duration) (int, unix.Errno) {
-	if !p.scratch.noPwait2 {
-		n, errno := p.pwait2(room, timeout)
-		if errno != unix.ENOSYS && errno != unix.EPERM {
-			return n, errno
-		}
-		p.mu.Lock()
-		p.scratch.noPwait2 = true
-		p.mu.Unlock()
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), p.size(room),
-		uintptr(millis(timeout)), 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
-}
-
-func (p *Poller) pwait2(room int, timeout time.Duration) (int, unix.Errno) {
-	var ts unsafe.Pointer
-	if timeout >= 0 {
-		timeout = min(timeout, maxSleep)
-		p.scratch.timeout = [2]int64{int64(timeout / time.Second), int64(timeout % time.Second)}
-		ts = unsafe.Pointer(&p.scratch.timeout)
-	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.set), p.buffer(), p.size(room),
-		uintptr(ts), 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
-}
-
-// probe finds out whether there is epoll_pwait2(2), for Caps to be true.
-func (p *Poller) probe() {
-	_, errno := p.pwait2(0, 0)
-	p.scratch.noPwait2 = errno == unix.ENOSYS || errno == unix.EPERM
-}
-
-func (p *Poller) buffer() uintptr { return uintptr(unsafe.Pointer(&p.scratch.rows[0])) }
-
-// size is how many rows to fetch: no more than dst has room for, or events
-// would queue here instead of in the kernel, which knows when they are over.
-func (p *Poller) size(room int) uintptr {
-	return uintptr(max(1, min(room, len(p.scratch.rows))))
-}
-
-// millis rounds up, as a Wait is never early.
-func millis(d time.Duration) int32 {
-	if d < 0 {
-		return -1
-	}
-	d = min(d, maxSleep)
-	return int32(min((d+time.Millisecond-1)/time.Millisecond, math.MaxInt32))
-}
-
-// ctl wraps epoll_ctl(2), which does not block.
-func (p *Poller) ctl(set, op, fd int, mask uint32, cookie uint64) unix.Errno {
-	e := &p.scratch.ctl
-	e.Events, e.Fd, e.Pad = mask, int32(uint32(cookie)), int32(uint32(cookie>>32))
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(op), uintptr(fd),
-		uintptr(unsafe.Pointer(e)), 0, 0)
-	p.stats.Ctl++
-	return errno
 }

@@ -165,6 +165,35 @@ var deleteTests = []subtest{
 			s.delete(reg)
 		}
 	}},
+	{"15 a number that goes back to a file it had", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		first, earlier := s.add(r, readable), r.Dup()
+		between, betweenEnd := fdtest.Pipe(s)
+		r = r.Reopen(between)
+		stray := s.add(r, readable)
+		r = r.Reopen(earlier)
+		reg := s.add(r, readable)
+		s.delete(first)
+		// The stray wait may hear of either file until it is deleted. The last
+		// one is of the first file alone.
+		betweenEnd.Write("x")
+		for range 3 {
+			if s.hears(reg) {
+				s.Fatal("the file between was told to a wait of the first one")
+			}
+		}
+		w.Write("x")
+		if !s.hears(reg) {
+			s.Fatal("the wait was not told of its file")
+		}
+		s.delete(stray)
+		s.expect(reg, waitctx.ReadyIn)
+		r.Drain()
+		s.silent()
+		s.idle(100 * time.Millisecond)
+		w.Write("x")
+		s.expect(reg, waitctx.ReadyIn)
+	}},
 	{"16 closed with a dup alive: no ghost, no spin", func(s *suite) {
 		r, w := fdtest.Pipe(s)
 		reg := s.add(r, readable)
@@ -229,4 +258,15 @@ var deleteTests = []subtest{
 		w.Write("x")
 		s.expect(reg, waitctx.ReadyIn)
 	}},
+}
+
+// hears says whether r is among what is told now.
+func (s *suite) hears(r reg) bool {
+	s.Helper()
+	for _, e := range s.wait(16, 0) {
+		if e.Token == r.Token {
+			return true
+		}
+	}
+	return false
 }

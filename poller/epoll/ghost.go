@@ -1,0 +1,68 @@
+//go:build linux
+
+package epoll
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// loseLocked declares the living slots of a number dead, as their file is not
+// behind the number any more. A dup may keep it registered.
+func (p *Poller) loseLocked(fd int32) {
+	p.ghost = true
+	for i := p.byFD[fd]; i != 0 && !p.slots[i].is(dead); i = p.slots[i].next {
+		p.slots[i].flags |= dead
+		if !p.slots[i].is(suppressed) {
+			p.tellClosedLocked(i)
+		}
+	}
+}
+
+// rebuildLocked moves all that lives to a new epoll set, and leaves ghosts
+// behind. Only the waiter may call it, since it sleeps on the set.
+//
+// A MOD in the old set tells whether the number still means a file that is
+// registered; an add alone would take in whatever has the number now.
+func (p *Poller) rebuildLocked() error {
+	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if errno := p.ctl(set, unix.EPOLL_CTL_ADD, p.wake.fd, wakeMask, 0); errno != 0 {
+		unix.Close(set)
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	if p.outer >= 0 {
+		if errno := p.ctl(p.outer, unix.EPOLL_CTL_ADD, set, unix.EPOLLIN, 0); errno != 0 {
+			unix.Close(set)
+			return os.NewSyscallError("epoll_ctl", errno)
+		}
+	}
+	for fd := range p.byFD {
+		if head := p.headLocked(int32(fd)); head != 0 {
+			p.moveLocked(set, head)
+		}
+	}
+	unix.Close(p.set) // leaves the outer set by itself
+	p.set = set
+	p.ghost, p.run = false, 0
+	p.stats.Rebuilds++
+	return nil
+}
+
+// moveLocked registers a chain with a new epoll set.
+func (p *Poller) moveLocked(set int, head uint32) {
+	s := &p.slots[head]
+	want, cookie := p.wantLocked(head), p.cookieLocked(head)
+	errno := p.ctl(p.set, unix.EPOLL_CTL_MOD, int(s.fd), maskOf(want), cookie)
+	if errno == 0 {
+		errno = p.ctl(set, unix.EPOLL_CTL_ADD, int(s.fd), maskOf(want), cookie)
+	}
+	if errno != 0 {
+		p.loseLocked(s.fd)
+		return
+	}
+	s.armed = want
+}
