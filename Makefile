@@ -1,5 +1,6 @@
 SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/amd64 \
 	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 illumos/amd64
+FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: test race cross lint bench fuzz mutants skips embed
@@ -21,8 +22,11 @@ lint:
 bench:
 	go test -run '^$$' -bench . ./waitctx ./jobs ./poller/...
 
+# Every fuzz target there is, one after the other.
 fuzz:
-	go test -run '^$$' -fuzz . -fuzztime 30s ./waitctx
+	@grep -r --include='*_test.go' '^func Fuzz' . | sed 's|/[^/]*:func \(Fuzz[A-Za-z0-9]*\).*| \1|' | \
+		while read -r pkg name; do echo "fuzz $$pkg $$name"; \
+		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$pkg || exit 1; done
 
 mutants:
 	go run ./internal/cmd/mutants

@@ -8,14 +8,27 @@ import (
 	"bide/poller"
 	"bide/poller/epoll"
 	"bide/poller/pollertest"
+	"bide/poller/pollfd"
 )
 
-func TestPoller(t *testing.T) {
-	pollertest.Test(t, func(t *testing.T) poller.Poller {
-		p, err := epoll.New()
+var _ poller.Poller = (*epoll.Poller)(nil)
+
+func TestPoller(t *testing.T) { pollertest.Test(t, open) }
+
+func FuzzPoller(f *testing.F) {
+	pollertest.Fuzz(f, open, func(t *testing.T) poller.Poller {
+		p, err := pollfd.New()
 		if err != nil {
 			t.Fatal(err)
 		}
 		return p
 	})
+}
+
+func open(t *testing.T) poller.Poller {
+	p, err := epoll.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }

@@ -18,7 +18,7 @@ var modelTests = []subtest{
 	{"44 random operations against poll(2)", func(s *suite) {
 		seed := uint64(time.Now().UnixNano())
 		s.Logf("seed %d", seed)
-		m := &model{suite: s, rnd: rand.New(rand.NewPCG(seed, 44))}
+		m := &model{suite: s, pick: rand.New(rand.NewPCG(seed, 44)).IntN}
 		for range 600 {
 			m.step()
 			m.compare()
@@ -26,10 +26,11 @@ var modelTests = []subtest{
 	}},
 }
 
-// model is the state the poller ought to have.
+// model is the state the poller ought to have. What it does next, pick tells.
 type model struct {
 	*suite
-	rnd   *rand.Rand
+	other *suite // another poller that is told the same; nil to ask poll(2)
+	pick  func(n int) int
 	files []*fdtest.File
 	regs  []*modelReg
 }
@@ -46,8 +47,8 @@ func (m *model) step() {
 	if len(m.files) < 4 {
 		m.open()
 	}
-	f := m.files[m.rnd.IntN(len(m.files))]
-	switch m.rnd.IntN(14) {
+	f := m.files[m.pick(len(m.files))]
+	switch m.pick(14) {
 	case 0:
 		m.open()
 	case 1, 2:
@@ -64,7 +65,7 @@ func (m *model) step() {
 		m.stray(f)
 		f.Close()
 	case 8:
-		g := m.files[m.rnd.IntN(len(m.files))]
+		g := m.files[m.pick(len(m.files))]
 		if g != f {
 			m.stray(f)
 			m.files = append(m.files, f.Reopen(g))
@@ -77,7 +78,7 @@ func (m *model) step() {
 // open adds two files, and forgets closed ones.
 func (m *model) open() {
 	a, b := fdtest.Socketpair(m)
-	if m.rnd.IntN(2) == 0 {
+	if m.pick(2) == 0 {
 		a.Close()
 		b.Close()
 		a, b = fdtest.Pipe(m)
@@ -102,58 +103,78 @@ func (m *model) stray(f *fdtest.File) {
 
 // change adds a registration of f, or does something to one there is.
 func (m *model) change(f *fdtest.File) {
-	if len(m.regs) < 3 || m.rnd.IntN(3) == 0 {
-		m.regs = append(m.regs, &modelReg{reg: m.add(f, m.interest())})
+	if len(m.regs) < 3 || m.pick(3) == 0 {
+		r := &modelReg{reg: newReg(f.FD(), m.interest())}
+		m.apply(r.add())
+		m.regs = append(m.regs, r)
 		return
 	}
-	i := m.rnd.IntN(len(m.regs))
+	i := m.pick(len(m.regs))
 	r := m.regs[i]
-	switch op := m.rnd.IntN(4); {
+	switch op := m.pick(4); {
 	case op == 0 || r.stray:
-		m.delete(r.reg)
+		m.apply(r.delete())
 		m.regs = append(m.regs[:i], m.regs[i+1:]...)
 	case op == 1:
 		r.Interest = m.interest()
 		r.Token += 1 << 40
 		m.apply(r.modify(r.Interest, r.Token))
 	case op == 2:
-		m.suppress(r.reg)
 		r.suppressed = true
+		for _, s := range m.pollers() {
+			s.suppress(r.reg)
+		}
 	default:
-		m.rearm(r.reg)
 		r.suppressed = false
+		for _, s := range m.pollers() {
+			s.rearm(r.reg)
+		}
 	}
 }
 
-func (m *model) interest() waitctx.Interest {
-	return []waitctx.Interest{readable, writable, readable | writable, waitctx.Silent}[m.rnd.IntN(4)]
+// apply tells all pollers of one change.
+func (m *model) apply(c waitctx.Change) {
+	m.Helper()
+	for _, s := range m.pollers() {
+		s.apply(c)
+	}
 }
 
-// compare waits with a short dst until the poller has told everything poll(2)
-// says is ready, and fails on anything else it tells.
+func (m *model) pollers() []*suite {
+	if m.other == nil {
+		return []*suite{m.suite}
+	}
+	return []*suite{m.suite, m.other}
+}
+
+func (m *model) interest() waitctx.Interest {
+	return []waitctx.Interest{readable, writable, readable | writable, waitctx.Silent}[m.pick(4)]
+}
+
+// compare waits with a short dst until the poller has told everything that is
+// ready, and fails on anything else it tells.
 func (m *model) compare() {
 	m.Helper()
-	want := make(map[waitctx.Token]waitctx.Ready)
+	want := m.want()
 	stray := make(map[waitctx.Token]bool)
 	for _, r := range m.regs {
 		if r.stray {
 			stray[r.Token] = true
-		} else if ready := oracle(m, r.reg); ready != 0 && !r.suppressed {
-			want[r.Token] = ready
+			delete(want, r.Token)
 		}
 	}
 	missing := make(map[waitctx.Token]bool)
 	for token := range want {
 		missing[token] = true
 	}
-	size := 1 + m.rnd.IntN(4)
+	size := 1 + m.pick(4)
 	for range 2*len(m.regs) + 2 {
 		for _, e := range m.wait(size, 0) {
 			if stray[e.Token] {
 				continue
 			}
 			if ready, ok := want[e.Token]; !ok || strict(e.Ready) != ready {
-				m.Fatalf("Wait told %s of token %#x, poll(2) says %s",
+				m.Fatalf("Wait told %s of token %#x, want %s",
 					readyString(e.Ready), e.Token, readyString(ready))
 			}
 			delete(missing, e.Token)
@@ -162,6 +183,24 @@ func (m *model) compare() {
 	for token := range missing {
 		m.Fatalf("Wait did not tell %s of token %#x", readyString(want[token]), token)
 	}
+}
+
+// want is what the other poller tells, or poll(2).
+func (m *model) want() map[waitctx.Token]waitctx.Ready {
+	m.Helper()
+	want := make(map[waitctx.Token]waitctx.Ready)
+	if m.other != nil {
+		for _, e := range m.other.wait(len(m.regs)+1, 0) {
+			want[e.Token] = strict(e.Ready)
+		}
+		return want
+	}
+	for _, r := range m.regs {
+		if ready := oracle(m, r.reg); ready != 0 && !r.suppressed {
+			want[r.Token] = ready
+		}
+	}
+	return want
 }
 
 // strict leaves the bits on which systems agree with their poll(2).
