@@ -7,7 +7,7 @@ import (
 
 func backends() []backend {
 	return []backend{
-		{"epoll", func() (Poller, error) { return epoll.New() }},
-		{"pollfd", func() (Poller, error) { return pollfd.New() }},
+		{name: "epoll", open: func() (Poller, error) { return epoll.New() }},
+		{name: "pollfd", open: func() (Poller, error) { return pollfd.New() }},
 	}
 }

@@ -5,5 +5,7 @@ package poller
 import "bide/poller/pollfd"
 
 func backends() []backend {
-	return []backend{{"pollfd", func() (Poller, error) { return pollfd.New() }}}
+	return []backend{
+		{name: "pollfd", open: func() (Poller, error) { return pollfd.New() }},
+	}
 }

@@ -1,0 +1,70 @@
+package poller
+
+import (
+	"errors"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestNewOpensWhatBackendsNames(t *testing.T) {
+	for i, name := range Backends() {
+		p, err := New(WithBackend(name))
+		if err != nil {
+			t.Fatalf("New(%q) = %v", name, err)
+		}
+		if got := p.Caps().Name; got != name {
+			t.Errorf("New(%q) opened %q", name, got)
+		}
+		if err := p.Close(); err != nil {
+			t.Errorf("Close() = %v, want nil", err)
+		}
+		if i > 0 {
+			continue
+		}
+		best, err := New()
+		if err != nil {
+			t.Fatalf("New() = %v", err)
+		}
+		if got := best.Caps().Name; got != name {
+			t.Errorf("New() opened %q, want the first of Backends, %q", got, name)
+		}
+		best.Close()
+	}
+}
+
+func TestNewSaysWhyABackendIsNotThere(t *testing.T) {
+	p, err := New(WithBackend("select"))
+	if p != nil || !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatalf("New() = %v, %v, want nil, ErrUnsupported", p, err)
+	}
+	here := Backends()
+	for _, n := range needs {
+		want := n.name + " needs " + n.system
+		if got := strings.Contains(err.Error(), want); got == slices.Contains(here, n.name) {
+			t.Errorf("New() = %q, which says %q: %v, with the backends %q", err, want, got, here)
+		}
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	fine := func() (Poller, error) { panic("opened") }
+	refusal := errors.New("setup: operation not permitted")
+	tail := ": " + errors.ErrUnsupported.Error()
+	for _, c := range []struct {
+		all  []backend
+		want string
+	}{
+		{nil, `there is none; epoll needs Linux; pollfd needs a Unix`},
+		{[]backend{
+			{name: "ring", open: fine, check: func() error { return refusal }},
+			{name: "epoll", open: fine, check: func() error { return nil }},
+		}, `there is epoll; ring is refused: setup: operation not permitted; pollfd needs a Unix`},
+	} {
+		want := `poller: no backend "ring" on ` + runtime.GOOS + ": " + c.want + tail
+		if got := unavailable("ring", c.all).Error(); got != want {
+			t.Errorf("unavailable() =\n%s, want\n%s", got, want)
+		}
+	}
+}
