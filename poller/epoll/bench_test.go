@@ -11,14 +11,17 @@ import (
 
 	"bide/internal/fdtest"
 	"bide/poller/epoll"
+	"bide/poller/pollertest"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
 )
 
-// BenchmarkWait signals an eventfd, waits, and drains it, through a Poller and
-// by the three bare system calls, in turns of rounds over as many descriptors
-// in the same random order. The figures are nanoseconds a wake.
+func BenchmarkPoller(b *testing.B) { pollertest.Bench(b, open) }
+
+// BenchmarkWait signals an eventfd, waits, and drains it: through a Poller, and
+// by the three bare system calls over as many descriptors in the same random
+// order. The figures are nanoseconds for the three.
 func BenchmarkWait(b *testing.B) {
 	for _, n := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("fds=%d", n), func(b *testing.B) { benchWait(b, n) })

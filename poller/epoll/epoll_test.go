@@ -25,7 +25,8 @@ func FuzzPoller(f *testing.F) {
 	})
 }
 
-func open(t *testing.T) poller.Poller {
+func open[T testing.TB](t T) poller.Poller {
+	t.Helper()
 	p, err := epoll.New()
 	if err != nil {
 		t.Fatal(err)

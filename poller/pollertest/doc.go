@@ -1,16 +1,17 @@
 // Package pollertest is the conformance suite of package poller, and an
 // in-memory poller for tests of what is built on one.
 //
-// A backend's test file is one call:
+// A backend's test files are one call each of Test, Bench and Fuzz:
 //
-//	func TestPoller(t *testing.T) {
-//		pollertest.Test(t, func(t *testing.T) poller.Poller {
-//			p, err := epoll.New()
-//			if err != nil {
-//				t.Fatal(err)
-//			}
-//			return p
-//		})
+//	func TestPoller(t *testing.T)      { pollertest.Test(t, open) }
+//	func BenchmarkPoller(b *testing.B) { pollertest.Bench(b, open) }
+//
+//	func open[T testing.TB](t T) poller.Poller {
+//		p, err := epoll.New()
+//		if err != nil {
+//			t.Fatal(err)
+//		}
+//		return p
 //	}
 //
 // Subtests are named by the numbers of the invariants they hold the backend

@@ -12,12 +12,13 @@ import (
 
 var _ poller.Poller = (*pollfd.Poller)(nil)
 
-func TestPoller(t *testing.T) {
-	pollertest.Test(t, func(t *testing.T) poller.Poller {
-		p, err := pollfd.New()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return p
-	})
+func TestPoller(t *testing.T) { pollertest.Test(t, open) }
+
+func open[T testing.TB](t T) poller.Poller {
+	t.Helper()
+	p, err := pollfd.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
