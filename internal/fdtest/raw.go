@@ -22,6 +22,17 @@ func RawPipe() (r, w int, err error) {
 	return fds[0], fds[1], nil
 }
 
+// RawDup opens a second descriptor of the same file, close-on-exec too.
+func RawDup(fd int) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	dup, err := unix.Dup(fd)
+	if err == nil {
+		unix.CloseOnExec(dup)
+	}
+	return dup, err
+}
+
 // RawWrite writes s.
 func RawWrite(fd int, s string) error {
 	_, err := unix.Write(fd, []byte(s))

@@ -19,9 +19,10 @@ import (
 // another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
-	mu      sync.Mutex  // guards everything below; the wake's own lock is taken inside it
-	closed  atomic.Bool // set under mu
-	waiting bool        // some goroutine is in Wait
+	mu      sync.Mutex   // guards everything below; the wake's own lock is taken inside it
+	closed  atomic.Bool  // set under mu
+	waiting bool         // some goroutine is in Wait
+	queue   atomic.Int32 // goroutines at mu, besides the one that waits
 
 	set     int     // the epoll set; replaced only by the waiter
 	slots   []slot  // slot 0 stands for the wake, and ends chains
@@ -84,7 +85,7 @@ func New() (*Poller, error) {
 // order of changes; every change is tried, its Err is set, and the errors are
 // returned joined. A Wait under way takes the changes into account.
 func (p *Poller) Apply(changes []waitctx.Change) error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if !p.closed.Load() {
 		p.flushLocked()
@@ -142,7 +143,7 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 
 // Caps says what epoll can do.
 func (p *Poller) Caps() waitctx.Caps {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	return waitctx.Caps{
 		Name:      "epoll",
@@ -157,7 +158,7 @@ func (p *Poller) Caps() waitctx.Caps {
 // FD returns a descriptor that is readable when Wait has something to return.
 // It stays the same while the poller is open.
 func (p *Poller) FD() (waitctx.FD, bool) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
 		return waitctx.BadFD, false
@@ -182,7 +183,7 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 
 // Stats returns the counts so far.
 func (p *Poller) Stats() Stats {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
@@ -190,7 +191,7 @@ func (p *Poller) Stats() Stats {
 // Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
 // and closes the poller's descriptors. Closing again does nothing.
 func (p *Poller) Close() error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
@@ -212,4 +213,13 @@ func (p *Poller) Close() error {
 	p.shut = true
 	p.left.Broadcast()
 	return errors.Join(errs...)
+}
+
+// lock takes mu for a goroutine that does not wait. A loop of Waits that
+// return at once would leave the lock to others only when the runtime finds
+// that they starve, after a millisecond; so Wait asks whether somebody queues.
+func (p *Poller) lock() {
+	p.queue.Add(1)
+	p.mu.Lock()
+	p.queue.Add(-1)
 }

@@ -149,6 +149,19 @@ var deliveryTests = []subtest{
 			}
 		}
 	}},
+	{"07 signals take no event away", func(s *suite) {
+		stop := s.signals()
+		defer stop()
+		var regs []reg
+		for range 20 {
+			r, w := fdtest.Pipe(s)
+			w.Write("x")
+			regs = append(regs, s.add(r, readable))
+		}
+		for range 20 {
+			s.expectAll(4, regs...)
+		}
+	}},
 	{"08 zero timeout collects", func(s *suite) {
 		r, w := fdtest.Pipe(s)
 		reg := s.add(r, readable)

@@ -137,6 +137,18 @@ var statusTests = []subtest{
 		}
 		s.expect(reg, waitctx.ReadyIn)
 	}},
+	{"25 Caps of a Unix", func(s *suite) {
+		c := s.Caps()
+		if c.Name == "" || c.Waitables || !c.Pipes {
+			s.Errorf("Caps() = %+v, want a name, no waitables, pipes", c)
+		}
+		if err := s.Close(); err != nil {
+			s.Errorf("Close() = %v, want nil", err)
+		}
+		if again := s.Caps(); again != c {
+			s.Errorf("Caps() = %+v after Close, want %+v as before", again, c)
+		}
+	}},
 	{"26 bad descriptor fails alone", func(s *suite) {
 		r, w := fdtest.Pipe(s)
 		gone, _ := fdtest.Pipe(s)
