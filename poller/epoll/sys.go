@@ -11,20 +11,17 @@ import (
 )
 
 // fetch wraps epoll_pwait(2) without a timeout. As it does not block, Go's
-// scheduler need not hear of it.
-func (p *Poller) fetch(room int) (int, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), p.size(room), 0, 0, 0)
-	if errno != 0 {
-		return 0, errno
-	}
-	return int(n), 0
+// scheduler need not hear of it. It is small enough to be inlined.
+func (p *Poller) fetch(rows *unix.EpollEvent, size uintptr) (uintptr, unix.Errno) {
+	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), uintptr(unsafe.Pointer(rows)), size, 0, 0, 0)
+	return n, errno
 }
 
 // block wraps epoll_pwait2(2), or epoll_pwait(2) with the timeout rounded up
 // where the kernel lacks it. A negative timeout waits forever.
-func (p *Poller) block(room int, timeout time.Duration) (int, unix.Errno) {
+func (p *Poller) block(size uintptr, timeout time.Duration) (int, unix.Errno) {
 	if !p.scratch.noPwait2 {
-		n, errno := p.pwait2(room, timeout)
+		n, errno := p.pwait2(size, timeout)
 		if errno != unix.ENOSYS && errno != unix.EPERM {
 			return n, errno
 		}
@@ -32,7 +29,7 @@ func (p *Poller) block(room int, timeout time.Duration) (int, unix.Errno) {
 		p.scratch.noPwait2 = true
 		p.mu.Unlock()
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), p.size(room),
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), size,
 		uintptr(millis(timeout)), 0, 0)
 	if errno != 0 {
 		return 0, errno
@@ -40,14 +37,14 @@ func (p *Poller) block(room int, timeout time.Duration) (int, unix.Errno) {
 	return int(n), 0
 }
 
-func (p *Poller) pwait2(room int, timeout time.Duration) (int, unix.Errno) {
+func (p *Poller) pwait2(size uintptr, timeout time.Duration) (int, unix.Errno) {
 	var ts unsafe.Pointer
 	if timeout >= 0 {
 		timeout = min(timeout, maxSleep)
 		p.scratch.timeout = [2]int64{int64(timeout / time.Second), int64(timeout % time.Second)}
 		ts = unsafe.Pointer(&p.scratch.timeout)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.set), p.buffer(), p.size(room),
+	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.set), p.buffer(), size,
 		uintptr(ts), 0, 0)
 	if errno != 0 {
 		return 0, errno
@@ -57,7 +54,7 @@ func (p *Poller) pwait2(room int, timeout time.Duration) (int, unix.Errno) {
 
 // probe finds out whether there is epoll_pwait2(2), for Caps to be true.
 func (p *Poller) probe() {
-	_, errno := p.pwait2(0, 0)
+	_, errno := p.pwait2(1, 0)
 	p.scratch.noPwait2 = errno == unix.ENOSYS || errno == unix.EPERM
 }
 

@@ -31,56 +31,65 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed.Load() {
-		return 0, waitctx.ErrClosed
+	if p.closed.Load() || p.waiting || len(p.rearms)+len(p.backlog) > 0 || len(dst) > len(p.scratch.rows) {
+		if n, done, err := p.prepareLocked(dst); done {
+			return n, err
+		}
 	}
-	if p.waiting {
-		return 0, waitctx.ErrBusy
+	// The first fetch is made here, not in collectLocked: after a system call
+	// the processor mispredicts each return to a frame that was open before.
+	rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
+	n, done, err := p.deliverLocked(dst, int(rows), errno)
+	if !done && rows != 0 {
+		n, done, err = p.collectLocked(dst)
 	}
-	if rows := min(len(dst), maxRows); rows > len(p.scratch.rows) {
-		p.scratch.rows = make([]unix.EpollEvent, rows)
-	}
-	if len(p.rearms) > 0 {
-		p.flushLocked()
-	}
-	// Nothing here lets go of the lock, so nobody needs to see waiting set.
-	n, done, err := p.collectLocked(dst)
 	if !done && timeout != 0 {
-		p.waiting = true
+		p.waiting = true // nothing above lets go of the lock, so nobody needed to see it
 		n, err = p.sleepLocked(dst, timeout)
 		p.waiting = false
 		p.left.Broadcast()
 	}
-	if len(p.backlog) > 0 && p.outer >= 0 {
-		p.wake.write() // FD must stay readable
+	if len(p.backlog) > 0 {
+		p.showBacklogLocked()
 	}
 	return n, err
 }
 
+// prepareLocked does what has to be done before the kernel is asked. It
+// reports whether Wait is to return. What the backlog gives is returned by
+// itself, as the kernel would report the same registrations once more.
+func (p *Poller) prepareLocked(dst []waitctx.Event) (n int, done bool, err error) {
+	if p.closed.Load() {
+		return 0, true, waitctx.ErrClosed
+	}
+	if p.waiting {
+		return 0, true, waitctx.ErrBusy
+	}
+	if rows := min(len(dst), maxRows); rows > len(p.scratch.rows) {
+		p.scratch.rows = make([]unix.EpollEvent, rows)
+	}
+	p.flushLocked()
+	n = p.tellBacklogLocked(dst)
+	if len(p.backlog) > 0 {
+		p.showBacklogLocked()
+	}
+	return n, n > 0, nil
+}
+
 // collectLocked takes what is ready now. It reports whether Wait is to return.
 //
-// What the backlog gave is returned by itself, as the kernel would report the
-// same registrations once more. A fetch that held nothing to tell is followed
-// by another one, since it may have hidden what is behind it; each either
-// silences what it found or ends in a rebuild.
+// A fetch that held nothing to tell is followed by another one, since it may
+// have hidden what is behind it; each either silences what it found or ends in
+// a rebuild.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
-	if len(p.backlog) > 0 {
-		if n := p.tellBacklogLocked(dst); n > 0 {
-			return n, true, nil
-		}
+	if n := p.tellBacklogLocked(dst); n > 0 {
+		return n, true, nil
 	}
 	for {
-		rows, errno := p.fetch(len(dst))
-		if errno != 0 && errno != unix.EINTR {
-			return 0, true, os.NewSyscallError("epoll_pwait", errno)
-		}
-		if errno == 0 && rows == 0 {
-			return 0, false, nil
-		}
-		n, woke, err := p.deliverLocked(dst, rows)
-		// A dst without room must not turn a ready descriptor into a spin.
-		if n > 0 || woke || err != nil || len(dst) == 0 {
-			return n, true, err
+		rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
+		n, done, err := p.deliverLocked(dst, int(rows), errno)
+		if done || rows == 0 {
+			return n, done, err
 		}
 	}
 }
@@ -108,27 +117,30 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 			}
 		}
 		p.mu.Unlock()
-		rows, errno := p.block(len(dst), rest)
+		rows, errno := p.block(p.size(len(dst)), rest)
 		p.mu.Lock()
 		if p.closed.Load() {
 			return 0, waitctx.ErrClosed
 		}
-		if errno != 0 && errno != unix.EINTR { // a signal is no reason to return; the deadline stands
-			return 0, os.NewSyscallError("epoll_pwait2", errno)
-		}
-		n, woke, err := p.deliverLocked(dst, rows)
-		if n > 0 || woke || err != nil || rows > 0 && len(dst) == 0 {
+		if n, done, err := p.deliverLocked(dst, int(rows), errno); done {
 			return n, err
 		}
 	}
 }
 
-// deliverLocked turns fetched rows into events, and reports whether Wake was
-// among them. What finds no place goes to the backlog.
+// deliverLocked turns the rows of a fetch into events, and reports whether Wait
+// is to return. What finds no place goes to the backlog.
 //
 // Nearly every row is of a registration that has its number for itself and
 // somebody who listens; the loop is made for that one.
-func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool, err error) {
+func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, errno unix.Errno) (n int, done bool, err error) {
+	if errno != 0 {
+		if errno == unix.EINTR { // a signal is no reason to return; the deadline stands
+			return 0, false, nil
+		}
+		return 0, true, os.NewSyscallError("epoll_pwait", errno)
+	}
+	woke := rows > 0 && len(dst) == 0 // without room, a ready descriptor must not become a spin
 	stale := false
 	for r := range p.scratch.rows[:rows] {
 		row := &p.scratch.rows[r]
@@ -165,7 +177,7 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool,
 	if n > 0 {
 		err = nil // the ghost fires again, and then it is told
 	}
-	return n, woke, err
+	return n, n > 0 || woke || err != nil, err
 }
 
 // fanOutLocked tells everybody who listens at a registration. If nobody does,
@@ -193,6 +205,13 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 		p.loseLocked(p.slots[head].fd)
 	}
 	return n
+}
+
+// showBacklogLocked keeps the FD of another loop readable.
+func (p *Poller) showBacklogLocked() {
+	if p.outer >= 0 {
+		p.wake.write()
+	}
 }
 
 // tellBacklogLocked fills dst from the backlog with what still holds.
