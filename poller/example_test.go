@@ -28,7 +28,7 @@ func Example() {
 	defer unix.Close(pipe[1])
 
 	var wc waitctx.WaitCtx
-	if err := wc.Bind(1 << 16); err != nil { // what its tokens begin with
+	if err := wc.Bind(1<<16, nil); err != nil { // what its tokens begin with
 		log.Fatal(err)
 	}
 	update := func() { // brings the poller up to date

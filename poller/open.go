@@ -18,6 +18,9 @@ type backend struct {
 // one line here, and one in the open_*.go of its systems.
 var needs = []struct{ name, system string }{
 	{"epoll", "Linux"},
+	{"iouring", "Linux"},
+	{"kqueue", "macOS or a BSD"},
+	{"iocp", "Windows"},
 	{"pollfd", "a Unix"},
 }
 

@@ -1,0 +1,325 @@
+//go:build linux
+
+package iouring
+
+import (
+	"errors"
+	"math"
+	"os"
+	"sync"
+	"sync/atomic"
+
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	requests    = 256  // handed over at once
+	completions = 4096 // beyond it the kernel allocates memory for each
+)
+
+// Poller waits by io_uring(7). Make one with [New].
+//
+// Apply, Wake, FD, Stats and Close may be called from any goroutine, also while
+// another one is in Wait. Suppress and Rearm belong to the goroutine that
+// waits.
+type Poller struct {
+	closed atomic.Bool // set under mu
+	woken  atomic.Bool // Wake was called and no Wait has returned since; set under mu
+
+	mu      sync.Mutex // guards everything below
+	left    sync.Cond  // signalled when the waiter leaves, and when the ring is closed
+	waiting bool       // some goroutine is in Wait
+	nested  bool       // FD was handed out
+	shut    bool       // the ring is closed
+
+	ring    ring
+	slots   []slot
+	free    uint32   // first slot of the free list, linked by next
+	byFD    []uint32 // number to the first slot of its chain
+	adds    []ref    // what Apply arms
+	rearms  []ref    // what the next Wait arms
+	cancels []uint64 // cookies of polls to cancel
+	leaving int      // polls cancelled whose last completion has not been seen
+	stats   Stats
+
+	// What system calls point to, so that it is never on a stack.
+	waitArg   arg // of the waiter
+	submitArg arg
+	settleArg arg
+}
+
+// Stats counts what a poller did since it was made.
+type Stats struct {
+	Ctl    uint64 // calls of io_uring_enter(2) for the sake of registrations
+	Enters uint64 // all of them
+	Stale  uint64 // completions of polls that were cancelled
+	Drops  uint64 // times that the kernel had no memory to keep a completion
+}
+
+// New returns a poller without registrations. Where the kernel is older than
+// 6.1, or it or a policy refuses, the error says why and is
+// errors.ErrUnsupported.
+func New() (*Poller, error) {
+	if err := checkRelease(release()); err != nil {
+		return nil, err
+	}
+	return newSized(requests, completions)
+}
+
+// newSized is New with rings of other sizes.
+func newSized(requests, completions uint32) (*Poller, error) {
+	// Slot 0 is never given out: its cookie is that of requests without a
+	// registration, and 0 ends chains.
+	p := &Poller{slots: make([]slot, 1, 16)}
+	p.left.L = &p.mu
+	if err := p.ring.open(requests, completions); err != nil {
+		return nil, explain(err)
+	}
+	if errno := p.ring.submit(&p.submitArg); errno != 0 { // a policy may allow the one and not the other
+		p.ring.close()
+		return nil, explain(os.NewSyscallError("io_uring_enter", errno))
+	}
+	return p, nil
+}
+
+// Apply brings the registrations up to date. Deletes run first, whatever the
+// order of changes; every change is tried, its Err is set, and the errors are
+// returned joined. A Wait under way takes the changes into account.
+func (p *Poller) Apply(changes []waitctx.Change) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	settle := false
+	for _, deletes := range []bool{true, false} {
+		for i := range changes {
+			c := &changes[i]
+			if (c.Op == waitctx.OpDelete) != deletes {
+				continue
+			}
+			c.Err = p.applyLocked(c)
+			settle = settle || c.Err == nil && c.Op != waitctx.OpModify
+		}
+	}
+	if settle {
+		p.settleLocked(changes)
+	}
+	p.announceLocked()
+	var errs []error
+	for i := range changes {
+		if err := changes[i].Err; err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Suppress keeps a registration silent until Rearm. Its poll is not armed again
+// once it has fired.
+func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if i := p.findLocked(fd, id); i != 0 {
+		p.slots[i].suppressed = true
+	}
+}
+
+// Rearm ends Suppress. The next Wait arms the poll; at once, though, if FD was
+// handed out, as another loop may wait on it before Wait is called.
+func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	i := p.findLocked(fd, id)
+	if i == 0 || !p.slots[i].suppressed {
+		return
+	}
+	p.slots[i].suppressed = false
+	if p.slots[i].armed == 0 {
+		p.queueLocked(i)
+		p.announceLocked()
+	}
+}
+
+// Caps says what io_uring can do.
+func (p *Poller) Caps() waitctx.Caps {
+	return waitctx.Caps{
+		Name:     "iouring",
+		Files:    waitctx.FilesReady,
+		Pipes:    true,
+		Nestable: true,
+		SubMilli: true,
+	}
+}
+
+// FD returns a descriptor that is readable when Wait has something to return.
+// It stays the same while the poller is open. From the first call on, each Wait
+// arms before it returns what it would else leave to the next, so that the
+// descriptor turns readable once more for what the caller is about to drain.
+func (p *Poller) FD() (waitctx.FD, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Load() {
+		return waitctx.BadFD, false
+	}
+	if !p.nested {
+		p.nested = true
+		p.announceLocked()
+	}
+	return waitctx.FD(p.ring.fd), true
+}
+
+// Stats returns the counts so far.
+func (p *Poller) Stats() Stats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.stats
+}
+
+// Close makes the Wait under way return waitctx.ErrClosed, waits until it has
+// and until the kernel has let go of every file, and closes the ring. Closing
+// again does nothing.
+func (p *Poller) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	first := !p.closed.Swap(true)
+	if first && p.waiting {
+		p.kickLocked()
+	}
+	for p.waiting || !first && !p.shut {
+		p.left.Wait()
+	}
+	if !first {
+		return nil
+	}
+	// The kernel would cancel what is left, but in its own time, and the files
+	// would stay open meanwhile.
+	p.byFD, p.adds, p.rearms = nil, nil, nil
+	for i := range p.slots {
+		p.abandonLocked(uint32(i))
+	}
+	p.flushLocked(0)
+	p.drainLocked()
+	err := p.ring.close()
+	p.shut = true
+	p.left.Broadcast()
+	return err
+}
+
+// applyLocked carries out one change, but for what needs the kernel.
+func (p *Poller) applyLocked(c *waitctx.Change) error {
+	if p.closed.Load() {
+		return waitctx.ErrClosed
+	}
+	i := p.findLocked(c.FD, c.ID)
+	if c.Op == waitctx.OpAdd {
+		if i != 0 {
+			return waitctx.ErrExists
+		}
+		return p.addLocked(c)
+	}
+	if i == 0 {
+		return waitctx.ErrNotFound
+	}
+	switch c.Op {
+	case waitctx.OpDelete:
+		p.deleteLocked(i)
+		return nil
+	case waitctx.OpModify:
+		p.modifyLocked(i, c)
+		return nil
+	}
+	return errors.ErrUnsupported
+}
+
+// addLocked registers a descriptor. Whether the kernel takes it shows in
+// settleLocked.
+func (p *Poller) addLocked(c *waitctx.Change) error {
+	if c.FD > math.MaxInt32 {
+		return os.NewSyscallError("io_uring_enter", unix.EBADF)
+	}
+	if c.FD == waitctx.FD(p.ring.fd) { // each completion would make another
+		return os.NewSyscallError("io_uring_enter", unix.EINVAL)
+	}
+	fd := int32(c.FD)
+	if err := p.growLocked(fd); err != nil {
+		return err
+	}
+	i := p.allocLocked()
+	s := &p.slots[i]
+	s.fd, s.id, s.token, s.interest = fd, c.ID, c.Token, c.Interest
+	p.pushLocked(i)
+	p.adds = append(p.adds, ref{i, s.gen})
+	return nil
+}
+
+// modifyLocked replaces interest and token. A poll that asks for too much may
+// stay: what it reports is filtered, and it is armed for less then.
+func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) {
+	s := &p.slots[i]
+	s.token, s.interest = c.Token, c.Interest
+	if s.armed != 0 && maskOf(s.interest)&^s.armed == 0 && !s.keeps {
+		return
+	}
+	p.abandonLocked(i)
+	if !s.suppressed {
+		p.queueLocked(i)
+	}
+}
+
+// deleteLocked forgets a registration.
+func (p *Poller) deleteLocked(i uint32) {
+	p.unlinkLocked(i)
+	p.releaseLocked(i)
+}
+
+// settleLocked arms what was added, cancels what was deleted, and waits until
+// the kernel has let go of the files of the latter. An add that it refused is
+// undone: a refusal completes before io_uring_enter(2) returns.
+func (p *Poller) settleLocked(changes []waitctx.Change) {
+	before := p.stats.Enters
+	errno := p.flushLocked(0)
+	p.noteLocked()
+	p.drainLocked()
+	p.stats.Ctl += p.stats.Enters - before
+	for i := range changes {
+		c := &changes[i]
+		if c.Op != waitctx.OpAdd || c.Err != nil {
+			continue
+		}
+		slot := p.findLocked(c.FD, c.ID)
+		if slot == 0 {
+			continue
+		}
+		why := errno
+		if why == 0 {
+			why = p.slots[slot].errno
+		}
+		if why != 0 {
+			c.Err = refusal(why)
+			p.deleteLocked(slot)
+		}
+	}
+}
+
+// refusal is the error of a poll that the kernel refused. EINVAL is its answer
+// to a file without a queue to wait in.
+func refusal(errno unix.Errno) error {
+	if errno == unix.EINVAL {
+		return waitctx.ErrNotPollable
+	}
+	return os.NewSyscallError("io_uring_enter", errno)
+}
+
+// announceLocked arms the rearms at once if somebody sleeps on the ring, here
+// or through FD, and leaves in it what has completed.
+func (p *Poller) announceLocked() {
+	if p.closed.Load() || !p.waiting && !p.nested {
+		return
+	}
+	before := p.stats.Enters
+	p.flushLocked(len(p.rearms))
+	if p.woken.Load() {
+		p.kickLocked()
+	}
+	p.stats.Ctl += p.stats.Enters - before
+}

@@ -1,0 +1,44 @@
+//go:build linux
+
+package iouring_test
+
+import (
+	"errors"
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"bide/poller"
+	"bide/poller/iouring"
+	"bide/poller/pollertest"
+
+	"golang.org/x/sys/unix"
+)
+
+var _ poller.Poller = (*iouring.Poller)(nil)
+
+// open makes a poller. Where the kernel refuses io_uring, which a call beside
+// the package's own has to show, the test is skipped.
+func open(t *testing.T) *iouring.Poller {
+	t.Helper()
+	p, err := iouring.New()
+	if errors.Is(err, errors.ErrUnsupported) {
+		var params [120]byte
+		fd, _, errno := unix.Syscall(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&params)), 0)
+		if errno != 0 {
+			t.Skip(err)
+		}
+		unix.Close(int(fd))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPoller(t *testing.T) {
+	pollertest.Test(t, func(t *testing.T) poller.Poller {
+		runtime.LockOSThread() // Wait is exact for what the same thread armed
+		return open(t)
+	})
+}

@@ -1,0 +1,304 @@
+//go:build linux
+
+package iouring
+
+import (
+	"os"
+	"runtime"
+	"time"
+
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxSleep = 24 * time.Hour         // in one system call; what is left follows in the next
+	patience = 100 * time.Millisecond // with threads that hold on to a cancelled poll
+)
+
+// Wait fills dst with what is ready and returns how many events that are. It
+// blocks until there is one, until timeout has passed (never, if negative), or
+// until Wake; the last two return 0 and no error. With more ready than dst
+// holds, the next Wait goes on where this one stopped.
+//
+// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
+// during Wait answers waitctx.ErrClosed.
+func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Load() {
+		return 0, waitctx.ErrClosed
+	}
+	if p.waiting {
+		return 0, waitctx.ErrBusy
+	}
+	p.waiting = true
+	n, err := p.waitLocked(dst, timeout)
+	p.waiting = false
+	p.left.Broadcast()
+	if !p.closed.Load() {
+		p.woken.Store(false)
+		if p.nested {
+			p.flushLocked(len(p.rearms)) // FD must be readable, or turn so
+		}
+	}
+	return n, err
+}
+
+// waitLocked alternates between handing over what is to be armed and looking at
+// what has completed. It sleeps only when all is armed.
+func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	start := time.Now()
+	look := p.noteLocked() // what completed before is judged anew, without a sleep
+	for yield := true; ; {
+		more := p.stageLocked(max(1, len(dst)))
+		rest := time.Duration(-1)
+		if timeout >= 0 {
+			rest = max(0, timeout-time.Since(start))
+		}
+		var errno unix.Errno
+		if look || more || rest == 0 || p.woken.Load() {
+			errno = p.submitLocked()
+		} else {
+			errno = p.sleepLocked(rest, yield)
+			yield = false
+		}
+		look = false
+		if p.closed.Load() {
+			return 0, waitctx.ErrClosed
+		}
+		switch errno {
+		case 0, unix.EINTR, unix.ETIME: // a signal is no reason to return; the deadline stands
+		case unix.EBADR:
+			p.resyncLocked()
+		default:
+			return 0, os.NewSyscallError("io_uring_enter", errno)
+		}
+		n, found := p.deliverLocked(dst)
+		// A dst without room must not turn a ready descriptor into a spin.
+		if n > 0 || p.woken.Load() || found && len(dst) == 0 {
+			return n, nil
+		}
+		if rest == 0 && len(p.rearms) == 0 && !more {
+			return 0, nil
+		}
+	}
+}
+
+// sleepLocked hands over what is staged and blocks until there is a completion,
+// with the lock released meanwhile.
+//
+// Before it does, other goroutines get the processor: what they have to do is
+// often what makes something ready, and saves going to sleep.
+func (p *Poller) sleepLocked(timeout time.Duration, yield bool) unix.Errno {
+	if yield {
+		p.mu.Unlock()
+		runtime.Gosched()
+		p.mu.Lock()
+		if p.closed.Load() {
+			return 0
+		}
+	}
+	p.stats.Enters++
+	staged := p.ring.staged()
+	p.mu.Unlock()
+	errno := p.ring.wait(&p.waitArg, staged, timeout)
+	p.mu.Lock()
+	return errno
+}
+
+// deliverLocked turns what has completed into events. What finds no place in
+// dst is judged anew by the next Wait, and so is what does, as long as nobody
+// suppresses it.
+func (p *Poller) deliverLocked(dst []waitctx.Event) (n int, found bool) {
+	for c, ok := p.ring.pop(); ok; c, ok = p.ring.pop() {
+		i, ready, errno := p.completeLocked(c)
+		if i == 0 {
+			continue
+		}
+		found = true
+		s := &p.slots[i]
+		if n == len(dst) {
+			p.queueLocked(i)
+			continue
+		}
+		e := waitctx.Event{Token: s.token, Ready: ready}
+		switch errno {
+		case 0:
+			p.queueLocked(i)
+		case unix.EBADF: // its number was closed: there is nothing to arm
+			e.Ready = waitctx.ReadyClosed
+		default:
+			e.Err = refusal(errno)
+		}
+		dst[n] = e
+		n++
+	}
+	return n, found
+}
+
+// noteLocked has the next Wait judge anew what has completed, or the one under
+// way, and reports whether there was something.
+func (p *Poller) noteLocked() (found bool) {
+	for {
+		for c, ok := p.ring.pop(); ok; c, ok = p.ring.pop() {
+			if i, _, errno := p.completeLocked(c); i != 0 {
+				p.slots[i].errno = errno
+				p.queueLocked(i)
+				found = true
+			}
+		}
+		if !p.ring.overflown() || p.submitLocked() != 0 {
+			return found
+		}
+	}
+}
+
+// completeLocked takes a completion off the books and returns the slot that is
+// to hear of it, with what it says; 0 if there is none.
+func (p *Poller) completeLocked(c cqe) (i uint32, ready waitctx.Ready, errno unix.Errno) {
+	i, gen := uint32(c.userData), uint32(c.userData>>32)
+	if i == 0 {
+		return 0, 0, 0
+	}
+	last := c.flags&cqeMore == 0
+	s := &p.slots[i]
+	if s.gen != gen {
+		p.stats.Stale++
+		if last && p.leaving > 0 {
+			p.leaving--
+		}
+		return 0, 0, 0
+	}
+	asked := s.armed
+	if last {
+		s.armed = 0
+	}
+	switch {
+	case s.queued: // already
+		return 0, 0, 0
+	case s.suppressed:
+		p.abandonLocked(i)
+		return 0, 0, 0
+	case c.res == -int32(unix.ECANCELED): // by the end of the thread that armed it
+		p.queueLocked(i)
+		return 0, 0, 0
+	case c.res < 0:
+		return i, 0, unix.Errno(-c.res)
+	}
+	ready = readyOf(uint32(c.res), s.interest)
+	if ready&waitctx.ReadyPri != 0 && !hasPriority(s.fd) {
+		ready &^= waitctx.ReadyPri
+	}
+	if ready != 0 {
+		p.abandonLocked(i) // one that keeps listening: what is told is judged anew each time
+		s.keeps = false
+		return i, ready, 0
+	}
+	if last {
+		s.keeps = deaf(uint32(c.res), asked, s.interest)
+		p.queueLocked(i)
+	}
+	return 0, 0, 0
+}
+
+// deaf reports whether a poll armed like the last one would complete at once
+// for nobody. The kernel adds POLLRDHUP to every mask, so that a socket whose
+// peer sent its last byte completes a poll for anything else. A poll that keeps
+// listening tells that once, and then what is new.
+func deaf(events, asked uint32, i waitctx.Interest) bool {
+	return events == unix.POLLRDHUP && asked == maskOf(i)
+}
+
+// resyncLocked arms everything anew, after the kernel had no memory to keep a
+// completion: it says so, but not whose it was.
+func (p *Poller) resyncLocked() {
+	p.stats.Drops++
+	for i := range p.slots {
+		if p.slots[i].armed != 0 {
+			p.abandonLocked(uint32(i))
+			p.queueLocked(uint32(i))
+		}
+	}
+	p.leaving = 0 // nobody knows
+}
+
+// drainLocked waits until the kernel has let go of what was cancelled. It is
+// done at once, unless another thread armed the poll: that one has to come back
+// from whatever system call it is in, and a few it is stuck in.
+func (p *Poller) drainLocked() {
+	for start := time.Now(); p.leaving > 0; p.noteLocked() {
+		rest := patience - time.Since(start)
+		if rest <= 0 {
+			return
+		}
+		p.stats.Enters++
+		switch errno := p.ring.wait(&p.settleArg, p.ring.staged(), rest); errno {
+		case 0, unix.EINTR, unix.ETIME:
+		case unix.EBADR:
+			p.resyncLocked()
+		default:
+			return
+		}
+	}
+}
+
+// hasPriority asks poll(2) whether there is out-of-band data. A completion does
+// not tell: the kernel hands on what it woke the socket's waiters with, which
+// is all that data may bring.
+func hasPriority(fd int32) bool {
+	fds := []unix.PollFd{{Fd: fd, Events: unix.POLLPRI}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&unix.POLLPRI != 0
+}
+
+// pollRdBand is what a poll for priority asks for too: the kernel wakes no poll
+// for POLLPRI alone, and when out-of-band data comes it wakes with both.
+const pollRdBand = 0x80
+
+// maskOf translates an interest to what a poll asks for. Silent asks for
+// nothing but what comes unasked.
+func maskOf(i waitctx.Interest) uint32 {
+	mask := uint32(unix.POLLERR | unix.POLLHUP)
+	if i&waitctx.Readable != 0 {
+		mask |= unix.POLLIN | unix.POLLRDHUP
+	}
+	if i&waitctx.Writable != 0 {
+		mask |= unix.POLLOUT
+	}
+	if i&waitctx.Priority != 0 {
+		mask |= unix.POLLPRI | pollRdBand
+	}
+	return mask
+}
+
+// readyOf translates what a poll completed with, and filters it by interest, as
+// a poll may have been armed for more. Hang-up and error make a file readable
+// and writable: no call on it blocks, and a pipe's end of file is POLLHUP
+// alone.
+func readyOf(events uint32, i waitctx.Interest) waitctx.Ready {
+	var ready waitctx.Ready
+	if events&unix.POLLERR != 0 {
+		ready |= waitctx.ReadyErr
+	}
+	if events&unix.POLLHUP != 0 {
+		ready |= waitctx.ReadyHup
+	}
+	over := events&(unix.POLLERR|unix.POLLHUP) != 0
+	if i&waitctx.Readable != 0 {
+		if over || events&(unix.POLLIN|unix.POLLRDHUP) != 0 {
+			ready |= waitctx.ReadyIn
+		}
+		if events&unix.POLLRDHUP != 0 {
+			ready |= waitctx.ReadyRdHup
+		}
+	}
+	if i&waitctx.Writable != 0 && (over || events&unix.POLLOUT != 0) {
+		ready |= waitctx.ReadyOut
+	}
+	if i&waitctx.Priority != 0 && events&unix.POLLPRI != 0 {
+		ready |= waitctx.ReadyPri
+	}
+	return ready
+}
