@@ -27,6 +27,21 @@ const minMajor, minMinor = 6, 1
 // group, 2 for nobody.
 const disabledSysctl = "/proc/sys/kernel/io_uring_disabled"
 
+// Available says why this system refuses io_uring, and returns nil where New
+// can be expected to succeed. It looks once in the life of the process.
+func Available() error { return available() }
+
+var available = sync.OnceValue(func() error {
+	p, err := New()
+	if err == nil {
+		return p.Close()
+	}
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return nil // the process lacks something, such as descriptors
+	}
+	return err
+})
+
 // unsupported is the error of New where the kernel or a policy says no. It is
 // errors.ErrUnsupported, and also what the kernel answered, if it was asked.
 func unsupported(why string, err error) error {

@@ -175,6 +175,21 @@ func TestArmingCostsNoCallOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestCompletionOlderThanWaitIsJudgedAnew(t *testing.T) {
+	l := newLoop(t, open)
+	r, w := fdtest.Pipe(t)
+	id := l.add(r, waitctx.Readable)
+	for range 3 {
+		l.silent(0)
+		w.Write("x") // completes the poll
+		r.Drain()
+		l.silent(0)
+		w.Write("x")
+		l.expect(id, waitctx.ReadyIn)
+		r.Drain()
+	}
+}
+
 func TestBatchCostsOneCall(t *testing.T) {
 	l := newLoop(t, open)
 	r, _ := fdtest.Pipe(t)
@@ -354,12 +369,55 @@ func TestDataIsNoPriority(t *testing.T) {
 	a, b := fdtest.TCP(t)
 	id := l.add(a, waitctx.Priority)
 	l.silent(0)
-	elsewhere(t, func() { b.Write("x") })()
-	l.silent(20 * time.Millisecond)
+	type result struct {
+		n     int
+		err   error
+		event waitctx.Event
+	}
+	got := make(chan result, 1)
+	go func() {
+		dst := make([]waitctx.Event, 1)
+		n, err := l.Wait(dst, patience)
+		for err == waitctx.ErrBusy { // the probe below was inside
+			n, err = l.Wait(dst, patience)
+		}
+		got <- result{n, err, dst[0]}
+	}()
+	for { // until the other one is inside
+		if _, err := l.Wait(nil, 0); err == waitctx.ErrBusy {
+			break
+		}
+	}
+	for before := l.Stats().Enters; l.Stats().Enters < before+3; runtime.Gosched() {
+		b.Write("x")
+		select {
+		case r := <-got:
+			t.Fatalf("Wait() = %d, %v with %#x after data, want it to go on", r.n, r.err, r.event.Ready)
+		default:
+		}
+	}
 	if err := unix.Sendto(b.Num(), []byte("!"), unix.MSG_OOB, nil); err != nil {
 		t.Fatal(err)
 	}
-	l.expect(id, waitctx.ReadyPri)
+	if r := <-got; r.n != 1 || r.event.Token != waitctx.Token(id) || r.event.Ready != waitctx.ReadyPri {
+		t.Errorf("Wait() = %d, %v with %+v, want Pri of token %d", r.n, r.err, r.event, id)
+	}
+}
+
+func TestSuppressedIsNotArmed(t *testing.T) {
+	l := newLoop(t, open)
+	a, b := fdtest.Socketpair(t)
+	id := l.add(a, waitctx.Readable)
+	b.Close()
+	l.expect(id, waitctx.ReadyHup)
+	l.Suppress(a.FD(), id)
+	before := l.Stats().Enters
+	l.silent(0)
+	if n := l.Stats().Enters - before; n != 0 {
+		t.Errorf("a Wait with all suppressed entered the kernel %d times, want 0", n)
+	}
+	l.Rearm(a.FD(), id)
+	l.expect(id, waitctx.ReadyHup)
 }
 
 func TestNumberClosedAndFree(t *testing.T) {

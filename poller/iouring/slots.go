@@ -3,6 +3,8 @@
 package iouring
 
 import (
+	"os"
+
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -77,7 +79,7 @@ func (p *Poller) growLocked(fd int32) error {
 		return nil
 	}
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
-		return err
+		return os.NewSyscallError("fcntl", err)
 	}
 	p.byFD = append(p.byFD, make([]uint32, max(64, len(p.byFD), int(fd)+1-len(p.byFD)))...)
 	return nil

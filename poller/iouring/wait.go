@@ -51,7 +51,8 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	start := time.Now()
 	look := p.noteLocked() // what completed before is judged anew, without a sleep
-	for yield := true; ; {
+	yield, last := true, false
+	for {
 		more := p.stageLocked(max(1, len(dst)))
 		rest := time.Duration(-1)
 		if timeout >= 0 {
@@ -80,8 +81,11 @@ func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, er
 		if n > 0 || p.woken.Load() || found && len(dst) == 0 {
 			return n, nil
 		}
-		if rest == 0 && len(p.rearms) == 0 && !more {
-			return 0, nil
+		if rest == 0 && !more {
+			if last || len(p.rearms) == 0 {
+				return 0, nil
+			}
+			last = true // for what its thread's end cancelled
 		}
 	}
 }

@@ -1,6 +1,6 @@
 // Mutants plants one-line faults and reports which of them no test notices.
 //
-// Each block of faults.txt is a fault: the file, the text to replace, what with,
+// Each block of faults*.txt is a fault: the file, the text to replace, what with,
 // and the test that has to turn red, in the file's package or the one named:
 //
 //	file: waitctx/diff.go
@@ -12,8 +12,9 @@
 package main
 
 import (
-	_ "embed"
+	"embed"
 	"fmt"
+	"io/fs"
 	"log"
 	"os"
 	"os/exec"
@@ -21,15 +22,15 @@ import (
 	"strings"
 )
 
-//go:embed faults.txt
-var table string
+//go:embed faults*.txt
+var tables embed.FS
 
 type fault struct{ file, old, new, pkg, test string }
 
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("mutants: ")
-	faults, err := parse(table)
+	faults, err := parseAll(tables)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -61,7 +62,28 @@ func main() {
 	}
 }
 
-// parse reads the table.
+// parseAll reads the tables, in the order of their names.
+func parseAll(tables fs.FS) ([]fault, error) {
+	names, err := fs.Glob(tables, "*")
+	if err != nil {
+		return nil, err
+	}
+	var all []fault
+	for _, name := range names {
+		table, err := fs.ReadFile(tables, name)
+		if err != nil {
+			return nil, err
+		}
+		faults, err := parse(string(table))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		all = append(all, faults...)
+	}
+	return all, nil
+}
+
+// parse reads a table.
 func parse(table string) ([]fault, error) {
 	var faults []fault
 	for block := range strings.SplitSeq(strings.TrimSpace(table), "\n\n") {
@@ -76,7 +98,7 @@ func parse(table string) ([]fault, error) {
 		f := fault{file: fields["file"], old: fields["old"], new: fields["new"]}
 		f.pkg, f.test, _ = strings.Cut(fields["test"], " ")
 		if f.file == "" || f.old == "" || f.test == "" {
-			return nil, fmt.Errorf("faults.txt: incomplete block:\n%s", block)
+			return nil, fmt.Errorf("incomplete block:\n%s", block)
 		}
 		faults = append(faults, f)
 	}
