@@ -3,10 +3,15 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench fuzz mutants skips embed
+.PHONY: test race cross lint bench fuzz mutants skips embed test-backends
 
 test:
 	go test ./...
+
+# jobs and jobnet on each backend of this system other than the default.
+test-backends:
+	@names=$$(go run ./internal/cmd/backends) || exit 1; for b in $$names; do \
+		echo "BIDE_POLLER=$$b"; BIDE_POLLER=$$b go test -count=1 ./jobs/... || exit 1; done
 
 race:
 	go test -race ./...

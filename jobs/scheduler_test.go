@@ -18,9 +18,14 @@ import (
 	"bide/waitctx"
 )
 
-// each runs the test on every backend of the system.
+// each runs the test on every backend of the system, or on the one that
+// BIDE_POLLER names.
 func each(t *testing.T, fn func(t *testing.T, s *jobs.Scheduler)) {
-	for _, name := range poller.Backends() {
+	names := poller.Backends()
+	if name := os.Getenv("BIDE_POLLER"); name != "" {
+		names = []string{name}
+	}
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
 			s, err := jobs.New(jobs.WithBackend(name))
 			if err != nil {

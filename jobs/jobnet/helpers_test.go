@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -20,6 +21,10 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
 
+// chosen is the backend that BIDE_POLLER names; "" for the default, and for all
+// where a test runs on each.
+var chosen = os.Getenv("BIDE_POLLER")
+
 // loop is a scheduler that runs on a goroutine of its own until the test ends,
 // when it must have neither jobs nor descriptors left.
 type loop struct{ *jobs.Scheduler }
@@ -28,6 +33,9 @@ func newLoop(t *testing.T, backend string) loop {
 	t.Helper()
 	wakeNetpoller(t)
 	fdtest.Check(t)
+	if backend == "" {
+		backend = chosen
+	}
 	s, err := jobs.New(jobs.WithBackend(backend))
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +67,13 @@ func wakeNetpoller(t *testing.T) {
 	l.Close()
 }
 
-// eachBackend runs the test on every backend.
+// eachBackend runs the test on every backend, or on the chosen one.
 func eachBackend(t *testing.T, fn func(t *testing.T, s loop)) {
-	for _, name := range poller.Backends() {
+	names := poller.Backends()
+	if chosen != "" {
+		names = []string{chosen}
+	}
+	for _, name := range names {
 		t.Run(name, func(t *testing.T) { fn(t, newLoop(t, name)) })
 	}
 }
