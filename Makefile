@@ -3,7 +3,7 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench fuzz mutants skips embed test-backends
+.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends
 
 test:
 	go test ./...
@@ -26,6 +26,10 @@ lint:
 
 bench:
 	go test -run '^$$' -bench . ./waitctx ./jobs ./poller/...
+
+# Measures examples/echo beside other libraries' echo servers: about 12 minutes, with cc.
+bench-peers:
+	cd bench/peers && go test . && go run . -out ../RESULTS.md
 
 # Every fuzz target there is, one after the other.
 fuzz:

@@ -1,7 +1,7 @@
 // An echo server on epoll(7): the limit that the others are measured against.
 //
 //	cc -O2 -o epoll_echo epoll_echo.c
-//	./epoll_echo PORT
+//	./epoll_echo ADDR:PORT
 //
 // One thread, level-triggered, non-blocking, TCP_NODELAY. A connection is read
 // until a read is short, each read is written at once, and EPOLLOUT is asked
@@ -127,18 +127,21 @@ static void accept_all(int listener) {
 }
 
 int main(int argc, char **argv) {
-	if (argc != 2) {
-		fprintf(stderr, "usage: epoll_echo PORT\n");
+	char *colon = argc == 2 ? strchr(argv[1], ':') : NULL;
+	if (!colon) {
+		fprintf(stderr, "usage: epoll_echo ADDR:PORT\n");
 		return 2;
 	}
+	*colon = 0;
 	signal(SIGPIPE, SIG_IGN);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	struct sockaddr_in addr = {
 	    .sin_family = AF_INET,
-	    .sin_port = htons(atoi(argv[1])),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	    .sin_port = htons(atoi(colon + 1)),
 	};
+	if (inet_pton(AF_INET, argv[1], &addr.sin_addr) != 1)
+		die(argv[1]);
 	if (bind(listener, (struct sockaddr *)&addr, sizeof addr) < 0)
 		die("bind");
 	if (listen(listener, 4096) < 0)
