@@ -228,19 +228,20 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	if !c.wmu.TryLock() {
 		return 0, ErrWouldBlock
 	}
-	defer c.wmu.Unlock()
-	n := 0
-	for n < len(b) {
-		m, e := c.send(b[n:])
+	n, e := 0, syscall.Errno(0)
+	for n < len(b) && e == 0 {
+		var m int
+		m, e = c.send(b[n:])
 		n += m
-		switch {
-		case e == syscall.EAGAIN:
-			return n, ErrWouldBlock
-		case e != 0:
-			return n, c.opError("write", sysError("write", e))
-		}
 	}
-	return n, nil
+	c.wmu.Unlock()
+	switch e {
+	case 0:
+		return n, nil
+	case syscall.EAGAIN:
+		return n, ErrWouldBlock
+	}
+	return n, c.opError("write", sysError("write", e))
 }
 
 // ReadWatch is the Watch of the read direction: with SetFunc it has a job

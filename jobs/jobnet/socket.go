@@ -265,10 +265,12 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 	if err == nil {
 		err = h.w.Wait(j)
 	}
-	if err != nil && k.closed.Load() {
+	switch {
+	case err == nil:
+		return nil
+	case k.closed.Load():
 		return k.closedError()
-	}
-	if errors.Is(err, jobs.ErrClosed) {
+	case errors.Is(err, jobs.ErrClosed):
 		return net.ErrClosed
 	}
 	return err
