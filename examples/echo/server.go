@@ -76,11 +76,10 @@ func rest(j jobs.Job, c *jobnet.Conn) error {
 	buf := j.Scheduler().Buffer()
 	for range readsPerRun {
 		n, err := c.TryRead(buf)
-		if errors.Is(err, jobnet.ErrWouldBlock) {
-			return nil
-		}
 		if err == nil {
 			err = send(j, c, buf[:n])
+		} else if errors.Is(err, jobnet.ErrWouldBlock) {
+			return nil
 		}
 		if err != nil {
 			c.In(j).Close()
@@ -94,7 +93,7 @@ func rest(j jobs.Job, c *jobnet.Conn) error {
 // once moves out of it, since waiting for the peer means to pause.
 func send(j jobs.Job, c *jobnet.Conn, b []byte) error {
 	n, err := c.TryWrite(b)
-	if errors.Is(err, jobnet.ErrWouldBlock) {
+	if err != nil && errors.Is(err, jobnet.ErrWouldBlock) {
 		_, err = c.In(j).Write(append([]byte(nil), b[n:]...))
 	}
 	return err
