@@ -100,6 +100,7 @@ type Caps struct {
 	Nestable  bool       // FD returns a descriptor
 	SeesReuse bool       // a closed and reused number is noticed when it is added again
 	SubMilli  bool       // timeouts below a millisecond are kept
+	Priority  bool       // out-of-band data is told; without it an interest in that gets errors.ErrUnsupported
 }
 
 // Errors that pollers share. They live here so that a backend imports neither

@@ -152,6 +152,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		Nestable:  true,
 		SeesReuse: true,
 		SubMilli:  !p.scratch.noPwait2,
+		Priority:  true,
 	}
 }
 

@@ -222,6 +222,14 @@ var statusTests = []subtest{
 	}},
 	{"29 out-of-band data", func(s *suite) {
 		a, b := fdtest.TCP(s)
+		if !s.caps.Priority {
+			s.refused(newReg(a.FD(), waitctx.Priority).add())
+			reg := s.add(a, readable)
+			s.refused(reg.modify(readable|waitctx.Priority, reg.Token))
+			b.Write("x")
+			s.expect(reg, waitctx.ReadyIn)
+			return
+		}
 		reg := s.add(a, waitctx.Priority)
 		b.Write("x")
 		s.silent()
@@ -230,6 +238,15 @@ var statusTests = []subtest{
 		}
 		s.expect(reg, waitctx.ReadyPri)
 	}},
+}
+
+// refused fails unless the poller says that it cannot do what c asks for.
+func (s *suite) refused(c waitctx.Change) {
+	s.Helper()
+	changes := []waitctx.Change{c}
+	if err := s.Apply(changes); !errors.Is(err, errors.ErrUnsupported) || !errors.Is(changes[0].Err, errors.ErrUnsupported) {
+		s.Fatalf("Apply() = %v with Err %v, want ErrUnsupported", err, changes[0].Err)
+	}
 }
 
 // file checks what a regular file or directory is answered with.

@@ -157,6 +157,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		Files:    waitctx.FilesReady,
 		Pipes:    true,
 		SubMilli: subMilli,
+		Priority: true,
 	}
 }
 
