@@ -1,0 +1,410 @@
+//go:build unix
+
+package kqueue
+
+import (
+	"os"
+	"syscall"
+	"time"
+
+	"bide/internal/kqsys"
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+// filters is a set of filters.
+type filters uint8
+
+const (
+	reads   filters = 1 << (kqsys.Read - 1)
+	writes  filters = 1 << (kqsys.Write - 1)
+	excepts filters = 1 << (kqsys.Except - 1)
+)
+
+// order is the order of the changes of one number: old kernels mistake READ
+// before WRITE in one call.
+var order = [...]kqsys.Filter{kqsys.Write, kqsys.Read, kqsys.Except}
+
+func bit(f kqsys.Filter) filters { return 1 << (f - 1) }
+
+// batch collects changes for one kevent(2).
+type batch struct {
+	steps    []step
+	changes  []kqsys.Event
+	errs     []syscall.Errno // of changes, once submitted
+	receipts []kqsys.Event
+}
+
+// step is what a number needs of the kernel, in batch.changes[from:to].
+type step struct {
+	fd       int32
+	from, to int
+	change   *waitctx.Change // to be told an error; nil if the caller is
+	slot     uint32          // to be dropped with it; 0 if there is none
+}
+
+const maxChanges = 256 // in one call
+
+var immediately time.Duration // the timeout of calls that do not wait
+
+func (b *batch) full() bool { return len(b.changes) >= maxChanges }
+
+func (b *batch) clear() {
+	clear(b.steps) // they point to the caller's changes
+	b.steps, b.changes = b.steps[:0], b.changes[:0]
+}
+
+// of is what an interest needs of a file: filters that report a state, and
+// filters of which only EV_EOF counts. The latter have EV_CLEAR, or they would
+// report data that nobody waits for without end.
+func (f *file) of(i waitctx.Interest) (level, edge filters) {
+	if i&waitctx.Readable != 0 {
+		level |= reads
+	}
+	if i&waitctx.Writable != 0 {
+		level |= writes
+	}
+	if level == 0 {
+		if f.over {
+			level = reads
+		} else {
+			edge = reads | writes
+		}
+	}
+	if i&waitctx.Priority != 0 {
+		level |= excepts &^ f.deaf
+	}
+	if f.broken { // the other filter says so too
+		if (level|edge)&writes != 0 {
+			level |= reads
+		}
+		level, edge = level&^writes, edge&^writes
+	}
+	return level, edge &^ level
+}
+
+// wantLocked is what a number's chain needs: all of it, and what those
+// listening need.
+func (p *Poller) wantLocked(fd int32) (all, level, edge filters) {
+	f := &p.files[fd]
+	for i := f.first; i != 0 && !p.slots[i].dead; i = p.slots[i].next {
+		l, e := f.of(p.slots[i].interest)
+		all |= l | e
+		if !p.slots[i].suppressed {
+			level |= l
+			edge |= e
+		}
+	}
+	return all, level, edge &^ level
+}
+
+// armedLocked reports whether the kernel returns what a number's chain listens
+// for.
+func (p *Poller) armedLocked(fd int32) bool {
+	f := &p.files[fd]
+	_, level, edge := p.wantLocked(fd)
+	return (level|edge)&^f.on == 0 && level&f.edge == 0
+}
+
+// planLocked puts into the batch what brings a number's knotes up to date.
+//
+// EV_ADD would make a knote of whatever file has the number now. So if there
+// are others already, one of them is changed first, to what it is: should the
+// number have been closed, that fails.
+func (p *Poller) planLocked(fd int32, s step) {
+	f, b := &p.files[fd], &p.batch
+	all, level, edge := p.wantLocked(fd)
+	s.fd, s.from = fd, len(b.changes)
+	if all&^f.have != 0 || (level|edge)&^f.on != 0 || level&f.edge != 0 {
+		p.probeLocked(fd)
+	}
+	for _, filter := range order {
+		x := bit(filter)
+		var clear kqsys.Flags
+		if edge&x != 0 {
+			clear = kqsys.Clear
+		}
+		have, on, listens := f.have&x != 0, f.on&x != 0, (level|edge)&x != 0
+		switch {
+		case all&x == 0:
+			if have {
+				p.changeLocked(fd, filter, kqsys.Delete)
+			}
+		case !have && listens:
+			p.changeLocked(fd, filter, kqsys.Add|kqsys.Enable|clear)
+		case !have:
+			p.changeLocked(fd, filter, kqsys.Add|kqsys.Disable)
+		case listens && f.edge&x != edge&x: // an EV_ADD leaves EV_CLEAR as it is
+			p.changeLocked(fd, filter, kqsys.Delete)
+			p.changeLocked(fd, filter, kqsys.Add|kqsys.Enable|clear)
+		case listens && !on:
+			p.changeLocked(fd, filter, kqsys.Add|kqsys.Enable|clear)
+		case !listens && on:
+			p.changeLocked(fd, filter, kqsys.Disable)
+		}
+	}
+	s.to = len(b.changes)
+	if s.to > s.from {
+		b.steps = append(b.steps, s)
+	}
+	if all == 0 {
+		f.renew(other) // what the kernel still says of it is stale
+	}
+}
+
+// probeLocked puts a change into the batch that changes nothing, if there is a
+// knote for it.
+func (p *Poller) probeLocked(fd int32) {
+	f := &p.files[fd]
+	for _, filter := range order {
+		switch x := bit(filter); {
+		case f.on&x != 0:
+			p.changeLocked(fd, filter, kqsys.Enable)
+			return
+		case f.have&x != 0:
+			p.changeLocked(fd, filter, kqsys.Disable)
+			return
+		}
+	}
+}
+
+// changeLocked appends one change. It always carries udata, since any change
+// sets that of the knote.
+func (p *Poller) changeLocked(fd int32, filter kqsys.Filter, flags kqsys.Flags) {
+	c := kqsys.Event{Ident: uintptr(fd), Filter: filter, Flags: flags, Udata: uintptr(p.files[fd].gen)}
+	if filter == kqsys.Except {
+		c.Fflags = kqsys.OOB
+	}
+	p.batch.changes = append(p.batch.changes, c)
+}
+
+// runLocked submits the batch. A registration that was added in it and refused
+// is dropped again.
+func (p *Poller) runLocked() {
+	if len(p.batch.changes) == 0 {
+		return
+	}
+	p.submitLocked()
+	var again []step
+	for _, s := range p.batch.steps {
+		if p.settleLocked(s) != 0 {
+			again = append(again, s)
+		}
+	}
+	p.batch.clear()
+	for _, s := range again {
+		p.redoLocked(s)
+	}
+}
+
+// redoLocked repeats a step that failed alone, to see what it was refused for.
+func (p *Poller) redoLocked(s step) {
+	if s.slot == 0 && p.headLocked(s.fd) == 0 {
+		return // a delete
+	}
+	errno := p.armLocked(s.fd)
+	if errno == 0 {
+		return
+	}
+	if s.slot == 0 {
+		p.loseIfGoneLocked(s.fd, errno)
+		return
+	}
+	p.dropLocked(s.slot)
+	p.planLocked(s.fd, step{}) // half of it may have been added
+	p.runLocked()
+	s.change.Err = refusal(errno)
+}
+
+// flushLocked enables what Rearm found disabled.
+func (p *Poller) flushLocked() {
+	if len(p.rearms) == 0 {
+		return
+	}
+	for _, fd := range p.rearms {
+		if p.headLocked(fd) != 0 && !p.armedLocked(fd) && !p.plannedLocked(fd) {
+			p.planLocked(fd, step{})
+		}
+	}
+	p.rearms = p.rearms[:0]
+	p.runLocked()
+}
+
+// plannedLocked reports whether the number was planned last: it may have been
+// rearmed by several registrations.
+func (p *Poller) plannedLocked(fd int32) bool {
+	for _, s := range p.batch.steps {
+		if s.fd == fd {
+			return true
+		}
+	}
+	return false
+}
+
+// armLocked brings one number's knotes up to date at once.
+func (p *Poller) armLocked(fd int32) syscall.Errno {
+	p.runLocked()
+	for {
+		wasBroken := p.files[fd].broken
+		p.planLocked(fd, step{})
+		if len(p.batch.steps) == 0 {
+			return 0
+		}
+		p.submitLocked()
+		errno := p.settleLocked(p.batch.steps[0])
+		p.batch.clear()
+		if errno == 0 || wasBroken || !p.files[fd].broken {
+			return errno
+		}
+	}
+}
+
+// sameLocked reports whether a number still is the file registered under it.
+func (p *Poller) sameLocked(fd int32) bool {
+	if p.files[fd].have == 0 {
+		return true // nobody can tell
+	}
+	p.probeLocked(fd)
+	p.submitLocked()
+	errno := p.batch.errs[0]
+	p.batch.clear()
+	return errno == 0
+}
+
+// submitLocked hands the batch to the kernel and fills errs.
+//
+// After EINTR all changes have been applied. Applying them once more does no
+// harm, and brings the receipts.
+func (p *Poller) submitLocked() {
+	b := &p.batch
+	b.errs = append(b.errs[:0], make([]syscall.Errno, len(b.changes))...)
+	p.stats.Ctl += uint64(len(b.changes))
+	if !p.caps.Receipt {
+		for i := range b.changes {
+			_, b.errs[i] = p.kevent(b.changes[i:i+1], nil, &immediately)
+		}
+		return
+	}
+	for i := range b.changes {
+		b.changes[i].Flags |= kqsys.Receipt
+	}
+	if len(b.changes) > len(b.receipts) {
+		b.receipts = make([]kqsys.Event, len(b.changes))
+	}
+	for done := 0; done < len(b.changes); {
+		n, errno := p.kevent(b.changes[done:], b.receipts[:len(b.changes)-done], &immediately)
+		if errno == 0 && n == 0 {
+			errno = unix.EIO // no receipt
+		}
+		for i := range n {
+			if b.receipts[i].Flags&kqsys.Error != 0 {
+				b.errs[done+i] = syscall.Errno(b.receipts[i].Data)
+			}
+		}
+		if done += n; errno != 0 {
+			for ; done < len(b.changes); done++ {
+				b.errs[done] = errno
+			}
+		}
+	}
+}
+
+// kevent wraps kevent(2) of the main queue for changes.
+func (p *Poller) kevent(changes, events []kqsys.Event, timeout *time.Duration) (int, syscall.Errno) {
+	for {
+		n, err := p.sys.Kevent(changes, events, timeout)
+		if errno := errnoOf(err); errno != unix.EINTR {
+			return n, errno
+		}
+	}
+}
+
+// settleLocked takes note of what the kernel did, and returns what it refused.
+// If it turned out that the number is another file's now, what was added to
+// that is taken away again.
+func (p *Poller) settleLocked(s step) syscall.Errno {
+	f := &p.files[s.fd]
+	var refused syscall.Errno
+	gone := false
+	for i := s.from; i < s.to; i++ {
+		c, errno := &p.batch.changes[i], p.batch.errs[i]
+		x := bit(c.Filter)
+		if uintptr(f.gen) != c.Udata { // the chain is empty: a delete
+			if errno != 0 && !isGone(errno) && s.change != nil {
+				s.change.Err = os.NewSyscallError("kevent", errno)
+			}
+			continue
+		}
+		switch {
+		case errno == 0:
+			f.note(x, c.Flags)
+		case c.Flags&kqsys.Add != 0 && x == writes && isBroken(f, s.fd, errno):
+			f.broken = true
+			refused = errno
+		case c.Flags&kqsys.Add == 0 && isGone(errno):
+			gone = true
+			refused = errno
+		case refused == 0:
+			refused = errno
+		}
+	}
+	if gone {
+		p.takeAwayLocked(s)
+	}
+	return refused
+}
+
+// note is what a change does to a file's knotes.
+func (f *file) note(x filters, flags kqsys.Flags) {
+	switch {
+	case flags&kqsys.Delete != 0:
+		f.have, f.on, f.edge = f.have&^x, f.on&^x, f.edge&^x
+		return
+	case flags&kqsys.Add != 0 && f.have&x == 0:
+		f.have |= x
+		if flags&kqsys.Clear != 0 {
+			f.edge |= x
+		}
+	}
+	if flags&kqsys.Disable != 0 {
+		f.on &^= x
+	} else {
+		f.on |= x
+	}
+}
+
+// takeAwayLocked deletes what a step added to a file it was not meant for.
+func (p *Poller) takeAwayLocked(s step) {
+	for i := s.from; i < s.to; i++ {
+		if c := p.batch.changes[i]; c.Flags&kqsys.Add != 0 && p.batch.errs[i] == 0 {
+			c.Flags = kqsys.Delete
+			p.kevent([]kqsys.Event{c}, nil, &immediately)
+		}
+	}
+}
+
+// isGone tells the errors of a knote that went with its descriptor: EBADF if
+// the number is closed, ENOENT if it is used again.
+func isGone(errno syscall.Errno) bool { return errno == unix.ENOENT || errno == unix.EBADF }
+
+// isBroken tells the errors of EVFILT_WRITE for a pipe whose reader is gone:
+// EPIPE, and on NetBSD EBADF.
+func isBroken(f *file, fd int32, errno syscall.Errno) bool {
+	if f.kind < reader || errno != unix.EPIPE && errno != unix.EBADF {
+		return false
+	}
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
+	return err == nil
+}
+
+// errnoOf unpacks the error of a Kevent.
+func errnoOf(err error) syscall.Errno {
+	if err == nil {
+		return 0
+	}
+	if errno, ok := err.(syscall.Errno); ok {
+		return errno
+	}
+	return unix.EIO
+}

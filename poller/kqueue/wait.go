@@ -1,0 +1,250 @@
+//go:build unix
+
+package kqueue
+
+import (
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"bide/internal/kqsys"
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	maxRows = 1024 // fetched at once
+	// maxSleep is the longest timeout of one system call; what is left follows
+	// in the next. macOS refuses long ones, OpenBSD cuts them to a day.
+	maxSleep = 24 * time.Hour
+)
+
+// Wait fills dst with what is ready and returns how many events that are. It
+// blocks until there is one, until timeout has passed (never, if negative), or
+// until Wake; the last two return 0 and no error. With more ready than dst
+// holds, the next Wait goes on where this one stopped.
+//
+// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
+// during Wait answers waitctx.ErrClosed.
+func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed.Load() {
+		return 0, waitctx.ErrClosed
+	}
+	if p.waiting {
+		return 0, waitctx.ErrBusy
+	}
+	if rows := min(len(dst), maxRows); rows > len(p.scratch.rows) {
+		p.scratch.rows = make([]kqsys.Event, rows)
+	}
+	p.flushLocked()
+	// Nothing here lets go of the lock, so nobody needs to see waiting set.
+	n, done, err := p.collectLocked(dst)
+	if !done && timeout != 0 {
+		p.waiting = true
+		n, err = p.sleepLocked(dst, timeout)
+		p.waiting = false
+		p.left.Broadcast()
+	}
+	if len(p.backlog) > 0 && p.nested {
+		p.wake.write() // FD must stay readable
+	}
+	return n, err
+}
+
+// collectLocked takes what is ready now. It reports whether Wait is to return.
+//
+// What the backlog gave is returned by itself, as the kernel would report the
+// same registrations once more. A fetch that held nothing to tell is followed
+// by another one, since it may have hidden what is behind it; each silences
+// what it found.
+func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
+	if n := p.tellBacklogLocked(dst); n > 0 {
+		return n, true, nil
+	}
+	for {
+		rows, errno := p.fetch(len(dst), 0)
+		if errno != 0 && errno != unix.EINTR {
+			return 0, true, os.NewSyscallError("kevent", errno)
+		}
+		if errno == 0 && rows == 0 {
+			return 0, false, nil
+		}
+		n, woke := p.deliverLocked(dst, rows)
+		// A dst without room must not turn a ready descriptor into a spin.
+		if n > 0 || woke || len(dst) == 0 {
+			return n, true, nil
+		}
+	}
+}
+
+// sleepLocked blocks until Wait is to return, with the lock released meanwhile.
+//
+// Before it does, other goroutines get the processor: what they have to do is
+// often what makes something ready, and saves going to sleep.
+func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	start := time.Now()
+	p.mu.Unlock()
+	runtime.Gosched()
+	p.mu.Lock()
+	if p.closed.Load() {
+		return 0, waitctx.ErrClosed
+	}
+	if n, done, err := p.collectLocked(dst); done {
+		return n, err
+	}
+	for {
+		rest := time.Duration(-1)
+		if timeout > 0 {
+			if rest = timeout - time.Since(start); rest <= 0 {
+				return 0, nil
+			}
+		}
+		p.mu.Unlock()
+		rows, errno := p.fetch(len(dst), rest)
+		p.mu.Lock()
+		if p.closed.Load() {
+			return 0, waitctx.ErrClosed
+		}
+		if errno != 0 && errno != unix.EINTR { // a signal is no reason to return; the deadline stands
+			return 0, os.NewSyscallError("kevent", errno)
+		}
+		n, woke := p.deliverLocked(dst, rows)
+		if n > 0 || woke || rows > 0 && len(dst) == 0 {
+			return n, nil
+		}
+	}
+}
+
+// deliverLocked turns fetched rows into events, and reports whether Wake was
+// among them. The rows of one number become one event. What finds no place
+// goes to the backlog.
+func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool) {
+	seen := p.scratch.seen[:0]
+	for r := range p.scratch.rows[:rows] {
+		row := &p.scratch.rows[r]
+		if p.wake.event.is(row) {
+			woke = p.wake.heard() || woke
+			continue
+		}
+		fd := int32(row.Ident)
+		if row.Ident >= uintptr(len(p.files)) || uintptr(p.files[fd].gen) != row.Udata || p.headLocked(fd) == 0 {
+			p.stats.Stale++
+			p.strayLocked(row)
+			continue
+		}
+		f := &p.files[fd]
+		if row.Flags&kqsys.Error != 0 {
+			p.stats.Stale++
+			p.loseIfGoneLocked(fd, syscall.Errno(row.Data))
+			continue
+		}
+		f.now.add(row)
+		if !f.listed {
+			f.listed = true
+			seen = append(seen, fd)
+		}
+	}
+	cut := rows == p.size(len(dst))
+	for _, fd := range seen {
+		n = p.fanOutLocked(dst, n, fd, cut)
+	}
+	p.scratch.seen = seen
+	if n < len(dst) {
+		n += p.tellBacklogLocked(dst[n:])
+	}
+	return n, woke
+}
+
+// strayLocked deletes a knote that is nobody's, so that it cannot spin.
+func (p *Poller) strayLocked(row *kqsys.Event) {
+	fd := int32(row.Ident)
+	if row.Ident < uintptr(len(p.files)) && p.files[fd].have&bit(row.Filter) != 0 {
+		return // it is somebody's by now
+	}
+	p.kevent([]kqsys.Event{{Ident: row.Ident, Filter: row.Filter, Flags: kqsys.Delete}}, nil, &immediately)
+}
+
+// fanOutLocked tells everybody who listens at a number. If nobody does, the
+// kernel is told to be silent about it.
+func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, fd int32, cut bool) int {
+	f := &p.files[fd]
+	st := f.now
+	f.listed, f.now = false, state{}
+	if p.headLocked(fd) == 0 {
+		return n // lost since its row was read
+	}
+	st = p.completeLocked(fd, st, cut)
+	f.deaf |= st.eof & excepts // no out-of-band data comes after the end
+	over := st.hangUp(f.kind) != 0
+	heard := over == f.over
+	f.over = over
+	told := false
+	for i := f.first; i != 0; i = p.slots[i].next {
+		s := &p.slots[i]
+		if s.dead || s.suppressed {
+			continue
+		}
+		ready := readyOf(st, f.kind, s.interest)
+		if ready == 0 {
+			continue
+		}
+		told = true
+		if n < len(dst) {
+			dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+			n++
+		} else if len(dst) > 0 {
+			p.queueLocked(i)
+		}
+	}
+	if !told || !heard {
+		p.loseIfGoneLocked(fd, p.armLocked(fd))
+	}
+	return n
+}
+
+// tellBacklogLocked fills dst from the backlog with what still holds.
+func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
+	n, at := 0, 0
+	for ; at < len(p.backlog) && n < len(dst); at++ {
+		b := p.backlog[at]
+		s := &p.slots[b.index]
+		if s.gen != b.gen {
+			continue
+		}
+		s.queued = false
+		if s.suppressed {
+			continue
+		}
+		ready := waitctx.ReadyClosed
+		if !s.dead {
+			ready = readyOf(p.stateLocked(s), p.files[s.fd].kind, s.interest)
+		}
+		if ready != 0 {
+			dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+			n++
+		}
+	}
+	p.backlog = p.backlog[:copy(p.backlog, p.backlog[at:])]
+	return n
+}
+
+// fetch wraps kevent(2) without changes. A negative timeout waits forever.
+func (p *Poller) fetch(room int, timeout time.Duration) (int, syscall.Errno) {
+	var limit *time.Duration
+	if timeout >= 0 {
+		timeout = min(timeout, maxSleep)
+		limit = &timeout
+	}
+	n, err := p.sys.Kevent(nil, p.scratch.rows[:p.size(room)], limit)
+	return n, errnoOf(err)
+}
+
+// size is how many rows to fetch: no more than dst has room for, or events
+// would queue here instead of in the kernel, which knows when they are over.
+func (p *Poller) size(room int) int {
+	return max(1, min(room, len(p.scratch.rows)))
+}

@@ -1,0 +1,79 @@
+//go:build unix
+
+package kqueue
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"bide/internal/kqsys"
+	"bide/waitctx"
+)
+
+// waker brings kevent(2) back.
+//
+// pending is set before the write and cleared by Wait when it sees the event,
+// never by a timeout, so that no Wake is lost. An event that finds it clear is
+// not a Wake: it is a poller's own write.
+type waker struct {
+	pending atomic.Bool
+	event   wakeEvent
+
+	mu   sync.Mutex // keeps a write from a number closed and used again
+	shut bool
+}
+
+// wakeEvent is what a Wake becomes in the kernel: userEvent or pipeEvent.
+type wakeEvent interface {
+	change() kqsys.Event      // what registers it
+	is(row *kqsys.Event) bool // whether a row is its
+	write() error             // makes the row
+	drain()                   // keeps the row from coming again, once it was seen
+	close() error
+}
+
+// Wake makes the Wait under way return, or else the next one. Wakes without a
+// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+func (p *Poller) Wake() error {
+	if p.closed.Load() {
+		return waitctx.ErrClosed
+	}
+	if p.wake.pending.CompareAndSwap(false, true) && !p.wake.write() {
+		return waitctx.ErrClosed
+	}
+	return nil
+}
+
+func (w *waker) open(sys kqsys.Sys) (err error) {
+	if sys.Caps().User {
+		w.event = userEvent{sys}
+		return nil
+	}
+	w.event, err = newPipeEvent()
+	return err
+}
+
+// write makes one event. It reports false if the waker is closed.
+func (w *waker) write() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.shut {
+		return false
+	}
+	w.event.write()
+	return true
+}
+
+// heard reports whether the event was a Wake. It drains first: a Wake that
+// comes in between finds pending set, and this Wait returns for both.
+func (w *waker) heard() bool {
+	w.event.drain()
+	return w.pending.Swap(false)
+}
+
+func (w *waker) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.shut = true
+	return w.event.close()
+}
