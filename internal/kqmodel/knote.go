@@ -22,7 +22,8 @@ type knote struct {
 	fflags uint32
 	udata  uintptr
 	kind   uint32 // the file's S_IFMT bits
-	always bool   // a device that is always ready, which epoll refuses
+	id     fileID
+	always bool // a device that is always ready, which epoll refuses
 
 	enabled   bool
 	active    bool // an event came that its filter has not denied since
@@ -30,6 +31,9 @@ type knote struct {
 	triggered bool // of User
 	dropped   bool
 }
+
+// fileID tells files apart, though not the two ends of a pipe.
+type fileID struct{ dev, ino uint64 }
 
 var fileFilters = []kqsys.Filter{kqsys.Read, kqsys.Write, kqsys.Except}
 
@@ -105,6 +109,7 @@ func (q *Queue) attachLocked(c kqsys.Event) (*knote, unix.Errno) {
 		return nil, unix.EBADF
 	}
 	kn.kind = st.Mode & unix.S_IFMT
+	kn.id = fileID{uint64(st.Dev), st.Ino}
 	// A pipe without a reader is refused here, and not at an EV_ADD of a knote
 	// that is there already.
 	if c.Filter == kqsys.Write && kn.kind == unix.S_IFIFO && q.system.brokenPipe != 0 &&
@@ -180,13 +185,11 @@ func (q *Queue) heldLocked(kn *knote) bool {
 	if kn.filter == kqsys.User {
 		return true
 	}
-	held := false
-	if kn.always {
-		_, err := unix.FcntlInt(kn.ident, unix.F_GETFD, 0)
-		held = err == nil
-	} else {
-		held = modify(q.ids, int(kn.ident), unix.EPOLLONESHOT) == 0
-	}
+	// The epoll set knows the open file. It also knows one that had the number
+	// before and has a dup, so that the number may have gone back to it.
+	var st unix.Stat_t
+	held := unix.Fstat(int(kn.ident), &st) == nil && kn.id == fileID{uint64(st.Dev), st.Ino} &&
+		(kn.always || modify(q.ids, int(kn.ident), unix.EPOLLONESHOT) == 0)
 	if !held {
 		q.forgetLocked(kn.ident)
 	}
