@@ -137,9 +137,8 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool)
 			continue
 		}
 		f := &p.files[fd]
-		if row.Flags&kqsys.Error != 0 {
-			p.stats.Stale++
-			p.loseIfGoneLocked(fd, syscall.Errno(row.Data))
+		if row.Flags&kqsys.Error != 0 { // the knote is no more
+			p.loseLocked(fd)
 			continue
 		}
 		f.now.add(row)
