@@ -5,8 +5,10 @@ package jobs_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -18,27 +20,41 @@ import (
 	"bide/waitctx"
 )
 
-// each runs the test on every backend of the system, or on the one that
-// BIDE_POLLER names.
+// modelled opens pollers over models of other systems' kernels, by name.
+var modelled = make(map[string]func(t testing.TB) poller.Poller)
+
+// each runs the test on every backend of the system and on those modelled, or
+// on the one that BIDE_POLLER names.
 func each(t *testing.T, fn func(t *testing.T, s *jobs.Scheduler)) {
-	names := poller.Backends()
+	names := slices.Concat(poller.Backends(), slices.Sorted(maps.Keys(modelled)))
 	if name := os.Getenv("BIDE_POLLER"); name != "" {
 		names = []string{name}
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {
-			s, err := jobs.New(jobs.WithBackend(name))
-			if err != nil {
-				t.Fatal(err)
+			open := modelled[name]
+			if open == nil {
+				on(t, jobs.WithBackend(name), fn)
+				return
 			}
-			fn(t, s)
-			if err := s.Close(); err != nil {
-				t.Errorf("Close() = %v", err)
-			}
-			if n := s.Live(); n != 0 {
-				t.Errorf("Live() = %d after Close, want 0", n)
-			}
+			p := open(t)
+			defer p.Close()
+			on(t, jobs.WithPoller(p), fn)
 		})
+	}
+}
+
+func on(t *testing.T, poller jobs.Option, fn func(t *testing.T, s *jobs.Scheduler)) {
+	s, err := jobs.New(poller)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn(t, s)
+	if err := s.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+	if n := s.Live(); n != 0 {
+		t.Errorf("Live() = %d after Close, want 0", n)
 	}
 }
 

@@ -6,9 +6,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -36,7 +38,7 @@ func newLoop(t *testing.T, backend string) loop {
 	if backend == "" {
 		backend = chosen
 	}
-	s, err := jobs.New(jobs.WithBackend(backend))
+	s, err := jobs.New(option(t, backend))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +69,28 @@ func wakeNetpoller(t *testing.T) {
 	l.Close()
 }
 
-// eachBackend runs the test on every backend, or on the chosen one.
+// modelled opens pollers over models of other systems' kernels, by name.
+var modelled = make(map[string]func(t testing.TB) poller.Poller)
+
+// option has a scheduler use a backend of this system or a modelled one.
+func option(t *testing.T, backend string) jobs.Option {
+	open := modelled[backend]
+	if open == nil {
+		return jobs.WithBackend(backend)
+	}
+	p := open(t)
+	t.Cleanup(func() {
+		if err := p.Close(); err != nil {
+			t.Errorf("Close() of the poller = %v", err)
+		}
+	})
+	return jobs.WithPoller(p)
+}
+
+// eachBackend runs the test on every backend and on those modelled, or on the
+// chosen one.
 func eachBackend(t *testing.T, fn func(t *testing.T, s loop)) {
-	names := poller.Backends()
+	names := slices.Concat(poller.Backends(), slices.Sorted(maps.Keys(modelled)))
 	if chosen != "" {
 		names = []string{chosen}
 	}
