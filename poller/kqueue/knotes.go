@@ -188,7 +188,11 @@ func (p *Poller) runLocked() {
 	p.submitLocked()
 	var again []step
 	for _, s := range p.batch.steps {
-		if p.settleLocked(s) != 0 {
+		switch errno := p.settleLocked(s); {
+		case errno == 0:
+		case s.slot == 0 && isGone(errno):
+			p.loseLocked(s.fd)
+		default:
 			again = append(again, s)
 		}
 	}
@@ -198,11 +202,9 @@ func (p *Poller) runLocked() {
 	}
 }
 
-// redoLocked repeats a step that failed alone, to see what it was refused for.
+// redoLocked repeats a step that failed, alone: another filter may do, or this
+// is what the change is refused for.
 func (p *Poller) redoLocked(s step) {
-	if s.slot == 0 && p.headLocked(s.fd) == 0 {
-		return // a delete
-	}
 	errno := p.armLocked(s.fd)
 	if errno == 0 {
 		return
