@@ -41,6 +41,20 @@ var statusTests = []subtest{
 		r.Close()
 		s.expect(reg, waitctx.ReadyOut|waitctx.ReadyErr)
 	}},
+	{"20 pipe reader closed before the add", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		r.Close()
+		reg := s.add(w, writable)
+		for range 2 {
+			s.expect(reg, waitctx.ReadyOut|waitctx.ReadyErr)
+		}
+		s.suppress(reg)
+		s.silent()
+		s.rearm(reg)
+		s.expect(reg, waitctx.ReadyOut|waitctx.ReadyErr)
+		s.delete(reg)
+		s.silent()
+	}},
 	{"21 peer shut down writing", func(s *suite) {
 		a, b := fdtest.TCP(s)
 		reg := s.add(a, readable)
