@@ -15,7 +15,8 @@
 //
 // What it does not have:
 //
-//   - Regular files and directories, timers, processes, signals.
+//   - Directories, timers, processes, signals; and events of regular files,
+//     whose filter runs only at an EV_ADD and when its knote is retrieved.
 //   - A number that is closed and becomes one of the same open file again, by
 //     dup2(2): the knotes stay, where a kernel has removed them.
 //   - The socket error in fflags. That there is one shows, as ECONNRESET; poll(2)

@@ -15,7 +15,10 @@ func (kn *knote) run() (kqsys.Event, bool) {
 	switch {
 	case kn.filter == kqsys.User:
 		return row, kn.triggered
-	case kn.always:
+	case kn.kind == unix.S_IFREG:
+		row.Data = beforeEnd(int(kn.ident))
+		return row, row.Data != 0
+	case kn.unheard:
 		return row, kn.filter != kqsys.Except
 	}
 	var events int16
@@ -68,6 +71,17 @@ func pending(fd int) int64 {
 		return 1
 	}
 	return int64(n)
+}
+
+// beforeEnd is data for a regular file. kqueue(2), EVFILT_READ, Vnodes: returns
+// when the file pointer is not at the end; data is what lies between.
+func beforeEnd(fd int) int64 {
+	var st unix.Stat_t
+	at, err := unix.Seek(fd, 0, 1)
+	if err != nil || unix.Fstat(fd, &st) != nil {
+		return 0
+	}
+	return st.Size - at
 }
 
 // poll asks poll(2) about one descriptor, now.

@@ -18,12 +18,12 @@ type key struct {
 // knote is one registration.
 type knote struct {
 	key
-	flags  kqsys.Flags // Clear and Oneshot, as of the add
-	fflags uint32
-	udata  uintptr
-	kind   uint32 // the file's S_IFMT bits
-	id     fileID
-	always bool // a device that is always ready, which epoll refuses
+	flags   kqsys.Flags // Clear and Oneshot, as of the add
+	fflags  uint32
+	udata   uintptr
+	kind    uint32 // the file's S_IFMT bits
+	id      fileID
+	unheard bool // epoll refuses it: a vnode, or a device that is always ready
 
 	enabled   bool
 	active    bool // an event came that its filter has not denied since
@@ -118,16 +118,25 @@ func (q *Queue) attachLocked(c kqsys.Event) (*knote, unix.Errno) {
 	}
 	q.notes[kn.key] = kn
 	if errno := q.watchLocked(c.Ident); errno != 0 {
-		kn.always = errno == unix.EPERM && kn.kind == unix.S_IFCHR && q.system.noFilter == 0
-		if !kn.always {
+		if errno = q.unheardLocked(kn, errno); errno != 0 {
 			delete(q.notes, kn.key)
-			if errno == unix.EPERM && kn.kind == unix.S_IFCHR {
-				return nil, q.system.noFilter
-			}
-			return nil, unix.EINVAL
+			return nil, errno
 		}
+		kn.unheard = true
 	}
 	return kn, 0
+}
+
+// unheardLocked is what becomes of a file that epoll refused. kqueue(2),
+// EVFILT_WRITE: this filter is not supported for vnodes.
+func (q *Queue) unheardLocked(kn *knote, errno unix.Errno) unix.Errno {
+	switch {
+	case errno == unix.EPERM && kn.kind == unix.S_IFCHR:
+		return q.system.noFilter
+	case errno == unix.EPERM && kn.kind == unix.S_IFREG && kn.filter == kqsys.Read:
+		return 0
+	}
+	return unix.EINVAL
 }
 
 // modifyLocked changes a knote. kqueue(2), EV_ADD: re-adding modifies the
@@ -189,7 +198,7 @@ func (q *Queue) heldLocked(kn *knote) bool {
 	// before and has a dup, so that the number may have gone back to it.
 	var st unix.Stat_t
 	held := unix.Fstat(int(kn.ident), &st) == nil && kn.id == fileID{uint64(st.Dev), st.Ino} &&
-		(kn.always || modify(q.ids, int(kn.ident), unix.EPOLLONESHOT) == 0)
+		(kn.unheard || modify(q.ids, int(kn.ident), unix.EPOLLONESHOT) == 0)
 	if !held {
 		q.forgetLocked(kn.ident)
 	}
@@ -210,7 +219,7 @@ func (q *Queue) forgetLocked(ident uintptr) {
 func (q *Queue) dropLocked(kn *knote) {
 	kn.dropped = true
 	delete(q.notes, kn.key)
-	if kn.filter != kqsys.User && !kn.always {
+	if kn.filter != kqsys.User && !kn.unheard {
 		q.watchLocked(kn.ident)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +201,25 @@ func TestErrnos(t *testing.T) {
 		}
 		if device == nil {
 			q.one() // always ready
+		}
+	})
+}
+
+func TestRegularFileIsReadableBeforeItsEnd(t *testing.T) {
+	each(t, func(t *testing.T, q queue) {
+		path := filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(path, []byte("abc"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := fdtest.Open(t, path)
+		q.must(f, kqsys.Read, kqsys.Add)
+		if row := q.one(); row.Data != 3 {
+			t.Errorf("row = %+v, want 3 bytes before the end", row)
+		}
+		f.Drain()
+		q.none()
+		if err := q.change(f, kqsys.Write, kqsys.Add, 1); err != unix.EINVAL {
+			t.Errorf("Kevent(Write) = %v, want EINVAL", err)
 		}
 	})
 }
