@@ -121,27 +121,25 @@ func (p *Poller) planLocked(fd int32, s step) {
 	}
 	for _, filter := range order {
 		x := bit(filter)
-		var clear kqsys.Flags
-		if edge&x != 0 {
-			clear = kqsys.Clear
-		}
 		have, on, listens := f.have&x != 0, f.on&x != 0, (level|edge)&x != 0
+		enable := kqsys.Add | kqsys.Enable
+		if edge&x != 0 {
+			enable |= kqsys.Clear
+		}
 		switch {
 		case all&x == 0:
 			if have {
 				p.changeLocked(fd, filter, kqsys.Delete)
 			}
-		case !have && listens:
-			p.changeLocked(fd, filter, kqsys.Add|kqsys.Enable|clear)
-		case !have:
+		case !listens && !have:
 			p.changeLocked(fd, filter, kqsys.Add|kqsys.Disable)
-		case listens && f.edge&x != edge&x: // an EV_ADD leaves EV_CLEAR as it is
-			p.changeLocked(fd, filter, kqsys.Delete)
-			p.changeLocked(fd, filter, kqsys.Add|kqsys.Enable|clear)
-		case listens && !on:
-			p.changeLocked(fd, filter, kqsys.Add|kqsys.Enable|clear)
 		case !listens && on:
 			p.changeLocked(fd, filter, kqsys.Disable)
+		case listens && have && f.edge&x != edge&x: // an EV_ADD leaves EV_CLEAR as it is
+			p.changeLocked(fd, filter, kqsys.Delete)
+			p.changeLocked(fd, filter, enable)
+		case listens && !on:
+			p.changeLocked(fd, filter, enable)
 		}
 	}
 	s.to = len(b.changes)
