@@ -219,27 +219,17 @@ func (p *Poller) redoLocked(s step) {
 
 // flushLocked enables what Rearm found disabled.
 func (p *Poller) flushLocked() {
-	if len(p.rearms) == 0 {
-		return
-	}
 	for _, fd := range p.rearms {
-		if p.headLocked(fd) != 0 && !p.armedLocked(fd) && !p.plannedLocked(fd) {
+		p.files[fd].rearmed = false
+		if p.headLocked(fd) != 0 {
 			p.planLocked(fd, step{})
+		}
+		if p.batch.full() {
+			p.runLocked()
 		}
 	}
 	p.rearms = p.rearms[:0]
 	p.runLocked()
-}
-
-// plannedLocked reports whether the number was planned last: it may have been
-// rearmed by several registrations.
-func (p *Poller) plannedLocked(fd int32) bool {
-	for _, s := range p.batch.steps {
-		if s.fd == fd {
-			return true
-		}
-	}
-	return false
 }
 
 // armLocked brings one number's knotes up to date at once.
@@ -269,7 +259,7 @@ func (p *Poller) sameLocked(fd int32) bool {
 	p.submitLocked()
 	errno := p.batch.errs[0]
 	p.batch.clear()
-	return errno == 0
+	return !isGone(errno)
 }
 
 // submitLocked hands the batch to the kernel and fills errs.

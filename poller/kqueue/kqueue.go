@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"bide/internal/kqsys"
 	"bide/waitctx"
@@ -44,10 +45,13 @@ type Poller struct {
 	stats   Stats
 }
 
-// scratch holds what a Wait works on.
+// scratch holds what a Wait works on, and what calls to the kernel point to.
 type scratch struct {
-	rows []kqsys.Event
-	seen []int32 // numbers in rows, each once
+	rows    []kqsys.Event
+	seen    []int32 // numbers in rows, each once
+	timeout time.Duration
+	ask     [len(order)]kqsys.Event // changes, guarded by mu
+	answer  [len(order)]kqsys.Event // and their rows
 }
 
 // Stats counts what a poller did since it was made.
@@ -148,7 +152,10 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	if p.armedLocked(s.fd) {
 		return
 	}
-	p.rearms = append(p.rearms, s.fd)
+	if f := &p.files[s.fd]; !f.rearmed {
+		f.rearmed = true
+		p.rearms = append(p.rearms, s.fd)
+	}
 	if p.nested {
 		p.flushLocked()
 	}
@@ -325,7 +332,9 @@ func (p *Poller) deleteLocked(i uint32, c *waitctx.Change) error {
 		p.planLocked(s.fd, step{change: c})
 		return nil
 	}
-	p.loseIfGoneLocked(s.fd, p.armLocked(s.fd))
+	if p.armLocked(s.fd) != 0 {
+		p.loseLocked(s.fd)
+	}
 	return nil
 }
 

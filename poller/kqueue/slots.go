@@ -44,13 +44,14 @@ type file struct {
 	broken bool    // a pipe whose reader was gone before EVFILT_WRITE was added
 	over   bool    // hang-up or error, when it was last looked at
 
-	listed bool  // in scratch.seen
-	now    state // what the rows under way say
+	listed  bool  // in scratch.seen
+	rearmed bool  // in rearms
+	now     state // what the rows under way say
 }
 
 // renew begins with another file.
 func (f *file) renew(k kind) {
-	*f = file{first: f.first, gen: f.gen + 1, kind: k, listed: f.listed}
+	*f = file{first: f.first, gen: f.gen + 1, kind: k, listed: f.listed, rearmed: f.rearmed}
 }
 
 // kind is what decides the meaning of EV_EOF.

@@ -140,7 +140,7 @@ func (p *Poller) askLocked(fd int32, what filters) (st state) {
 		p.side = side
 	}
 	p.stats.Asked++
-	var changes, rows [len(order)]kqsys.Event
+	changes, rows := &p.scratch.ask, p.scratch.answer[:]
 	n := 0
 	for _, filter := range order {
 		if what&bit(filter) != 0 {
@@ -151,14 +151,14 @@ func (p *Poller) askLocked(fd int32, what filters) (st state) {
 			n++
 		}
 	}
-	refused := p.askOnce(changes[:n], rows[:], &st)
+	refused := p.askOnce(changes[:n], rows, &st)
 	if refused { // errors leave no room for events
-		p.askOnce(nil, rows[:], &st)
+		p.askOnce(nil, rows, &st)
 	}
 	for i := range n {
 		changes[i].Flags = kqsys.Delete
 	}
-	p.askOnce(changes[:n], rows[:], &state{})
+	p.askOnce(changes[:n], rows, &state{})
 	return st
 }
 

@@ -179,7 +179,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, fd int32, cut bool) in
 	st = p.completeLocked(fd, st, cut)
 	f.deaf |= st.eof & excepts // no out-of-band data comes after the end
 	over := st.hangUp(f.kind) != 0
-	heard := over == f.over
+	turned := over != f.over // then silent registrations need other filters
 	f.over = over
 	told := false
 	for i := f.first; i != 0; i = p.slots[i].next {
@@ -199,8 +199,8 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, fd int32, cut bool) in
 			p.queueLocked(i)
 		}
 	}
-	if !told || !heard {
-		p.loseIfGoneLocked(fd, p.armLocked(fd))
+	if (!told || turned) && p.armLocked(fd) != 0 {
+		p.loseLocked(fd)
 	}
 	return n
 }
@@ -235,8 +235,8 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 func (p *Poller) fetch(room int, timeout time.Duration) (int, syscall.Errno) {
 	var limit *time.Duration
 	if timeout >= 0 {
-		timeout = min(timeout, maxSleep)
-		limit = &timeout
+		p.scratch.timeout = min(timeout, maxSleep)
+		limit = &p.scratch.timeout
 	}
 	n, err := p.sys.Kevent(nil, p.scratch.rows[:p.size(room)], limit)
 	return n, errnoOf(err)

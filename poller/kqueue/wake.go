@@ -46,7 +46,7 @@ func (p *Poller) Wake() error {
 
 func (w *waker) open(sys kqsys.Sys) (err error) {
 	if sys.Caps().User {
-		w.event = userEvent{sys}
+		w.event = newUserEvent(sys)
 		return nil
 	}
 	w.event, err = newPipeEvent()

@@ -12,10 +12,19 @@ import (
 
 // userEvent wakes through EVFILT_USER, where the system has it: one knote that
 // is triggered, without a descriptor.
-type userEvent struct{ sys kqsys.Sys }
+type userEvent struct {
+	sys     kqsys.Sys
+	trigger []kqsys.Event
+}
 
 // userIdent names the knote. No descriptor has this number.
 const userIdent = 1 << 31
+
+// newUserEvent makes what triggers the knote. It has no flags: with EV_CLEAR
+// among them, FreeBSD takes the trigger back at once.
+func newUserEvent(sys kqsys.Sys) userEvent {
+	return userEvent{sys, []kqsys.Event{{Ident: userIdent, Filter: kqsys.User, Fflags: kqsys.Trigger}}}
+}
 
 // change registers the knote. Without EV_CLEAR it would stay triggered.
 func (u userEvent) change() kqsys.Event {
@@ -24,11 +33,9 @@ func (u userEvent) change() kqsys.Event {
 
 func (u userEvent) is(row *kqsys.Event) bool { return row.Filter == kqsys.User }
 
-// write triggers the knote. It has no flags: with EV_CLEAR among them, FreeBSD
-// takes the trigger back at once.
+// write triggers the knote.
 func (u userEvent) write() error {
-	trigger := []kqsys.Event{{Ident: userIdent, Filter: kqsys.User, Fflags: kqsys.Trigger}}
-	_, err := u.sys.Kevent(trigger, nil, &immediately)
+	_, err := u.sys.Kevent(u.trigger, nil, &immediately)
 	if errnoOf(err) == unix.EINTR { // it has been applied
 		err = nil
 	}
