@@ -51,16 +51,17 @@ func TestNewSaysWhyABackendIsNotThere(t *testing.T) {
 func TestUnavailable(t *testing.T) {
 	fine := func() (Poller, error) { panic("opened") }
 	refusal := errors.New("setup: operation not permitted")
+	others := "iouring needs Linux; kqueue needs macOS or a BSD; iocp needs Windows; pollfd needs a Unix"
 	tail := ": " + errors.ErrUnsupported.Error()
 	for _, c := range []struct {
 		all  []backend
 		want string
 	}{
-		{nil, `there is none; epoll needs Linux; pollfd needs a Unix`},
+		{nil, `there is none; epoll needs Linux; ` + others},
 		{[]backend{
 			{name: "ring", open: fine, check: func() error { return refusal }},
 			{name: "epoll", open: fine, check: func() error { return nil }},
-		}, `there is epoll; ring is refused: setup: operation not permitted; pollfd needs a Unix`},
+		}, `there is epoll; ring is refused: setup: operation not permitted; ` + others},
 	} {
 		want := `poller: no backend "ring" on ` + runtime.GOOS + ": " + c.want + tail
 		if got := unavailable("ring", c.all).Error(); got != want {

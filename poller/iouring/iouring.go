@@ -146,6 +146,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		Name:     "iouring",
 		Files:    waitctx.FilesReady,
 		Pipes:    true,
+		Priority: true,
 		Nestable: true,
 		SubMilli: true,
 	}
