@@ -6,8 +6,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,14 +42,7 @@ func TestGet(t *testing.T) {
 // TestBulk sends 64 MiB each way at the same time, or what TLSPROXY_BULK says in
 // MiB, and each side gets what the other sent.
 func TestBulk(t *testing.T) {
-	size := int64(64 << 20)
-	if mib := os.Getenv("TLSPROXY_BULK"); mib != "" {
-		n, err := strconv.Atoi(mib)
-		if err != nil {
-			t.Fatal("TLSPROXY_BULK: ", err)
-		}
-		size = int64(n) << 20
-	}
+	size := bulk(t, 64)
 	backendGot := make(chan sum, 1)
 	backendSent := make(chan sum, 1)
 	addr := serve(t, func(c *net.TCPConn) {
