@@ -1,6 +1,7 @@
 package jobnet
 
 import (
+	"os"
 	"syscall"
 
 	"bide/jobs"
@@ -33,38 +34,73 @@ func (c *Conn) SetLinger(sec int) error {
 	return c.opError("set", c.control(func(fd int) error { return sysLinger(fd, sec) }))
 }
 
+// File returns a duplicate of the descriptor, for another process or for
+// net.FileConn. Both are closed by themselves. What one of them reads the other
+// does not see.
+func (c *Conn) File() (*os.File, error) {
+	f, err := c.file(c.network())
+	return f, c.opError("file", err)
+}
+
+// File returns a duplicate of the descriptor, for another process or for
+// net.FileListener. Both are closed by themselves, and accept from one queue.
+// The close of a Unix listener unlinks its path still.
+func (l *Listener) File() (*os.File, error) {
+	f, err := l.file(l.addr.Network())
+	return f, l.opError("file", err)
+}
+
+func (k *socket) file(name string) (f *os.File, err error) {
+	err = k.control(func(fd int) error {
+		dup, err := sysDup(fd)
+		if err == nil {
+			f = os.NewFile(uintptr(dup), name)
+		}
+		return err
+	})
+	return f, err
+}
+
 // SyscallConn returns the descriptor for system calls of the caller's own.
 // Control may be called from anywhere; Read and Write, for goroutines other
 // than the loop's, have the loop call their function.
-func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn{c}, nil }
+func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn{&c.socket, c.opError}, nil }
 
-type rawConn struct{ c *Conn }
+// SyscallConn is that of Conn.
+func (l *Listener) SyscallConn() (syscall.RawConn, error) {
+	return rawConn{&l.socket, l.opError}, nil
+}
+
+type rawConn struct {
+	k       *socket
+	opError func(op string, err error) error
+}
 
 func (r rawConn) Control(fn func(fd uintptr)) error {
-	return r.c.opError("raw-control", r.c.control(func(fd int) error { fn(uintptr(fd)); return nil }))
+	return r.opError("raw-control", r.k.control(func(fd int) error { fn(uintptr(fd)); return nil }))
 }
 
 func (r rawConn) Read(fn func(fd uintptr) bool) error {
-	return r.c.opError("raw-read", r.until(&r.c.rd, fn))
+	return r.opError("raw-read", r.until(&r.k.rd, fn))
 }
 
 func (r rawConn) Write(fn func(fd uintptr) bool) error {
-	return r.c.opError("raw-write", r.until(&r.c.wr, fn))
+	return r.opError("raw-write", r.until(&r.k.wr, fn))
 }
 
 // until calls fn on the loop, each time the direction is ready, until it is
 // content.
 func (r rawConn) until(h *half, fn func(fd uintptr) bool) error {
 	err := errLost
-	if e := r.c.run(func(j jobs.Job) {
+	if e := r.k.run(func(j jobs.Job) {
 		for {
-			if err = r.c.check(h); err != nil {
+			if err = r.k.check(h); err != nil {
 				return
 			}
-			if h.drained = false; fn(uintptr(r.c.fd)) {
+			if h.drained = false; fn(uintptr(r.k.fd)) {
 				return
 			}
-			if err = r.c.wait(j, h); err != nil {
+			if err = r.k.wait(j, h); err != nil {
 				return
 			}
 		}

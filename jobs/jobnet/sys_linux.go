@@ -38,6 +38,26 @@ func sysWrite(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
+// sysWritev writes the buffers, maxBuffers at most and none of them empty, and
+// returns besides how much that would be.
+func sysWritev(fd int, buffers [][]byte) (n, size int, e syscall.Errno) {
+	var v [maxBuffers]syscall.Iovec
+	for i, b := range buffers {
+		v[i].Base = &b[0]
+		v[i].SetLen(len(b))
+		size += len(b)
+	}
+	for {
+		n, _, e := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v)), uintptr(len(buffers)))
+		if e == 0 {
+			return int(n), size, 0
+		}
+		if e != syscall.EINTR {
+			return 0, size, e
+		}
+	}
+}
+
 func sysAccept(fd int) (int, address, syscall.Errno) {
 	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 	if err != nil {

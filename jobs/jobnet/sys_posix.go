@@ -35,6 +35,13 @@ func sysWrite(fd int, b []byte) (int, syscall.Errno) {
 	}
 }
 
+// sysWritev writes the first of the buffers, and returns besides how much that
+// would be: writev(2) is not in package unix for every system.
+func sysWritev(fd int, buffers [][]byte) (n, size int, e syscall.Errno) {
+	n, e = sysWrite(fd, buffers[0])
+	return n, len(buffers[0]), e
+}
+
 // accept4(2) is not everywhere. The lock keeps a fork from the descriptor.
 func sysAccept(fd int) (int, address, syscall.Errno) {
 	syscall.ForkLock.RLock()

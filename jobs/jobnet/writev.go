@@ -1,0 +1,104 @@
+package jobnet
+
+import (
+	"net"
+	"syscall"
+
+	"bide/jobs"
+)
+
+// BuffersWriter is what a Conn and its view have besides net.Conn, to write
+// several buffers with one writev(2). net.Buffers.WriteTo does that only for the
+// connections of package net.
+type BuffersWriter interface {
+	// WriteBuffers writes all of v, and takes from v what was written. Other
+	// calls that write do not come in between.
+	WriteBuffers(v *net.Buffers) (int64, error)
+}
+
+var _, _ BuffersWriter = (*Conn)(nil), (*view)(nil)
+
+// maxBuffers is how many buffers one system call writes.
+const maxBuffers = 32
+
+// WriteBuffers writes all of v, and takes from v what was written. It is for
+// goroutines other than the loop's; in a job, assert a BuffersWriter from In.
+func (c *Conn) WriteBuffers(v *net.Buffers) (n int64, err error) {
+	err = errLost
+	if e := c.run(func(j jobs.Job) { n, err = c.writeBuffers(j, v) }); e != nil {
+		err = e
+	}
+	return n, c.opError("writev", err)
+}
+
+func (v *view) WriteBuffers(b *net.Buffers) (int64, error) {
+	n, err := v.writeBuffers(v.j, b)
+	return n, v.opError("writev", err)
+}
+
+// writeBuffers is WriteBuffers in a job.
+func (c *Conn) writeBuffers(j jobs.Job, v *net.Buffers) (n int64, err error) {
+	if err := c.lock(j, &c.wmu); err != nil {
+		return 0, err
+	}
+	defer c.wmu.Unlock()
+	if consume(v, 0); len(*v) == 0 {
+		return 0, c.check(&c.wr)
+	}
+	for len(*v) > 0 {
+		if err := c.breathe(j, &c.wr); err != nil {
+			return n, err
+		}
+		if err := c.check(&c.wr); err != nil {
+			return n, err
+		}
+		m, e := c.sendv(*v)
+		n += int64(m)
+		consume(v, m)
+		switch e {
+		case 0:
+		case syscall.EAGAIN:
+			if err := c.wait(j, &c.wr); err != nil {
+				return n, err
+			}
+		default:
+			return n, sysError("writev", e)
+		}
+	}
+	return n, nil
+}
+
+// sendv is send of the first few buffers, of which the first is not empty.
+func (c *Conn) sendv(v net.Buffers) (int, syscall.Errno) {
+	var few [maxBuffers][]byte
+	k, size := 0, 0
+	for _, b := range v {
+		if k == maxBuffers || size == maxIO {
+			break
+		}
+		if b = b[:min(len(b), maxIO-size)]; len(b) > 0 {
+			few[k] = b
+			k++
+			size += len(b)
+		}
+	}
+	n, size, e := sysWritev(c.fd, few[:k])
+	if e == 0 && n < size {
+		e = syscall.EAGAIN
+	}
+	return n, e
+}
+
+// consume takes the first n bytes from v, and the empty buffers after them.
+func consume(v *net.Buffers, n int) {
+	for len(*v) > 0 {
+		first := &(*v)[0]
+		if n < len(*first) {
+			*first = (*first)[n:]
+			return
+		}
+		n -= len(*first)
+		*first = nil
+		*v = (*v)[1:]
+	}
+}
