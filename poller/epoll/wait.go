@@ -79,19 +79,20 @@ func (p *Poller) prepareLocked(dst []waitctx.Event) (n int, done bool, err error
 // collectLocked takes what is ready now. It reports whether Wait is to return.
 //
 // A fetch that held nothing to tell is followed by another one, since it may
-// have hidden what is behind it; each either silences what it found or ends in
-// a rebuild.
+// have hidden what is behind it. Each either silences what it found or brings
+// a rebuild nearer, which bounds their number.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
 	if n := p.tellBacklogLocked(dst); n > 0 {
 		return n, true, nil
 	}
-	for {
+	for range len(p.slots) + maxRun {
 		rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
 		n, done, err := p.deliverLocked(dst, int(rows), errno)
 		if done || rows == 0 {
 			return n, done, err
 		}
 	}
+	return 0, false, nil
 }
 
 // sleepLocked blocks until Wait is to return, with the lock released meanwhile.

@@ -186,6 +186,11 @@ var deleteTests = []subtest{
 		if !s.hears(reg) {
 			s.Fatal("the wait was not told of its file")
 		}
+		// Nor may silencing the stray one, ready as its file is, harm the other.
+		s.suppress(stray)
+		for range 3 {
+			s.expect(reg, waitctx.ReadyIn)
+		}
 		s.delete(stray)
 		s.expect(reg, waitctx.ReadyIn)
 		r.Drain()
@@ -208,6 +213,19 @@ var deleteTests = []subtest{
 		stays := s.add(other, readable)
 		otherEnd.Write("x")
 		s.expect(stays, waitctx.ReadyIn)
+	}},
+	{"16 a ghost is not taken for a later registration", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		reg := s.add(r, readable)
+		r.Dup()
+		r.Close()
+		s.delete(reg)
+		other, otherEnd := fdtest.Pipe(s)
+		next := s.add(other, readable)
+		w.Write("x")
+		s.silent()
+		otherEnd.Write("x")
+		s.expect(next, waitctx.ReadyIn)
 	}},
 	{"16 many ghosts next to a live registration", func(s *suite) {
 		live, liveEnd := fdtest.Pipe(s)
@@ -237,6 +255,13 @@ var deleteTests = []subtest{
 		s.expect(reg, waitctx.ReadyIn)
 		s.delete(reg)
 		s.silent()
+	}},
+	{"17 delete and add of one ID in one Apply", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		reg := s.add(r, readable)
+		s.apply(reg.add(), reg.delete()) // deletes run first
+		w.Write("x")
+		s.expect(reg, waitctx.ReadyIn)
 	}},
 	{"17 added and deleted before a wait", func(s *suite) {
 		r, w := fdtest.Pipe(s)

@@ -16,8 +16,9 @@ import (
 var wakeTests = []subtest{
 	{"30 wake before wait", func(s *suite) {
 		s.mustWake()
-		if got := s.wait(16, patience); len(got) != 0 {
-			s.Fatalf("Wait() = %+v after a wake, want nothing", got)
+		start := time.Now()
+		if got := s.wait(16, patience); len(got) != 0 || time.Since(start) >= patience {
+			s.Fatalf("Wait() = %+v after a wake and %v, want nothing at once", got, time.Since(start))
 		}
 		s.silent()
 	}},
@@ -44,8 +45,9 @@ var wakeTests = []subtest{
 		for range 10 {
 			s.mustWake()
 		}
-		if got := s.wait(16, patience); len(got) != 0 {
-			s.Fatalf("Wait() = %+v, want nothing", got)
+		start := time.Now()
+		if got := s.wait(16, patience); len(got) != 0 || time.Since(start) >= patience {
+			s.Fatalf("Wait() = %+v after %v, want nothing at once", got, time.Since(start))
 		}
 		s.silent()
 	}},

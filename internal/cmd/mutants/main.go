@@ -8,7 +8,10 @@
 //	new: e.told = 0
 //	test: ./waitctx TestAgainstModel
 //
-// Run it from the module's root. It works in a copy, and exits 1 on survivors.
+// Name the subtest, where there is one: it is all that runs. Each named test is
+// run once without any fault first, and has to pass: one that fails anyhow
+// would notice everything. Run it from the module's root. It works in a copy,
+// and exits 1 on survivors.
 package main
 
 import (
@@ -19,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 )
 
@@ -42,8 +46,14 @@ func main() {
 	if err := os.CopyFS(dir, os.DirFS(".")); err != nil {
 		log.Fatal(err)
 	}
-	survived := 0
+	survived, sound := 0, make(map[string]bool)
 	for _, f := range faults {
+		if !sound[f.pkg+" "+f.test] {
+			if err := passes(dir, f); err != nil {
+				log.Fatal(err)
+			}
+			sound[f.pkg+" "+f.test] = true
+		}
 		killed, err := try(dir, f)
 		if err != nil {
 			log.Fatal(err)
@@ -120,16 +130,33 @@ func try(dir string, f fault) (killed bool, err error) {
 		return false, err
 	}
 	defer os.WriteFile(path, source, 0o644)
-	build := exec.Command("go", "vet", filepath.ToSlash("./"+filepath.Dir(f.file)))
-	build.Dir = dir
-	if out, err := build.CombinedOutput(); err != nil {
+	out, err := run(dir, f)
+	if strings.Contains(out, "[build failed]") {
 		return false, fmt.Errorf("%s: the fault %q does not compile: %s", f.file, f.new, out)
 	}
-	test := exec.Command("go", "test", "-count=1", "-timeout=60s", "-run", "^"+f.test+"$", f.pkg)
+	return err != nil, nil
+}
+
+// passes says whether the test is there, and passes without the fault.
+func passes(dir string, f fault) error {
+	out, err := run(dir, f)
+	if err != nil {
+		return fmt.Errorf("%s %s fails without a fault: %s", f.pkg, f.test, out)
+	}
+	if !strings.Contains(out, "--- PASS: "+f.test+" (") {
+		return fmt.Errorf("%s has no test %s, or skips it: %s", f.pkg, f.test, out)
+	}
+	return nil
+}
+
+// run runs the test of a fault.
+func run(dir string, f fault) (string, error) {
+	names := strings.Split(f.test, "/")
+	for i, name := range names {
+		names[i] = "^" + regexp.QuoteMeta(name) + "$"
+	}
+	test := exec.Command("go", "test", "-v", "-vet=off", "-count=1", "-timeout=60s", "-run", strings.Join(names, "/"), f.pkg)
 	test.Dir = dir
 	out, err := test.CombinedOutput()
-	if strings.Contains(string(out), "no tests to run") {
-		return false, fmt.Errorf("%s has no test %s", f.pkg, f.test)
-	}
-	return err != nil, nil
+	return string(out), err
 }
