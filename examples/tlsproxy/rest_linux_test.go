@@ -31,7 +31,9 @@ func TestAtRest(t *testing.T) {
 	if need := uint64(2*restConns + 200); limit.Max < need {
 		t.Skipf("%d descriptors are needed, the limit is %d", need, limit.Max)
 	}
-	c := launch(t, 0, "-backend", serveAll(t))
+	// The only flag that is not at its default: a slow machine may need longer for
+	// 2,000 handshakes than a client is allowed.
+	c := launch(t, 0, "-backend", serveAll(t), "-handshake-timeout", "10m")
 	before := resident(t, c.cmd.Process.Pid)
 	openAtOnce(t, c.addr, restConns)
 	time.Sleep(restAfter) // what is measured is this long after the burst
@@ -56,8 +58,8 @@ func TestAtRest(t *testing.T) {
 	if s.Goroutines > maxAtRest || len(stacks) > maxAtRest {
 		t.Errorf("%d goroutines, %d in the dump, want at most %d", s.Goroutines, len(stacks), maxAtRest)
 	}
-	if idle := s.Loops * maxIdle; s.JobsLive != 0 || coroutines > idle {
-		t.Errorf("%d jobs, %d coroutines, want 0, and no more than the %d that the loops keep", s.JobsLive, coroutines, idle)
+	if s.JobsLive != 0 || coroutines != 0 {
+		t.Errorf("%d jobs, %d coroutines, want none", s.JobsLive, coroutines)
 	}
 }
 
