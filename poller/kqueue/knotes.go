@@ -331,7 +331,7 @@ func (p *Poller) settleLocked(s step) syscall.Errno {
 			f.note(x, c.Flags)
 		case c.Flags&kqsys.Add != 0 && x == writes && isBroken(f, s.fd, errno):
 			f.broken = true
-			refused = errno
+			refused = unix.EPIPE // on NetBSD too, where it would look as if the number were closed
 		case c.Flags&kqsys.Add == 0 && isGone(errno):
 			gone = true
 			refused = errno

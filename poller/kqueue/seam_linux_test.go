@@ -505,6 +505,23 @@ func TestReuseIsSeenWhereverAKnoteIsTouched(t *testing.T) {
 	}
 }
 
+// The reader goes while the knote is to change from EV_CLEAR to level, which
+// takes an EV_DELETE and an EV_ADD. The latter is refused.
+func TestRearmOfAPipeThatBroke(t *testing.T) {
+	each(t, func(r *rig) {
+		pr, pw := fdtest.Pipe(r)
+		c := r.added(pw, waitctx.Silent)
+		r.Suppress(c.FD, c.ID)
+		c.Op, c.Interest = waitctx.OpModify, waitctx.Writable
+		r.must(c)
+		pr.Close()
+		r.Rearm(c.FD, c.ID)
+		for range 2 {
+			r.expect(c, waitctx.ReadyOut|waitctx.ReadyErr)
+		}
+	})
+}
+
 func TestErrorRowEndsItsRegistration(t *testing.T) {
 	each(t, func(r *rig) {
 		f, w := fdtest.Pipe(r)
