@@ -15,15 +15,17 @@
 //
 // A poll holds the open file, not the number. Until it is deleted, a file that
 // was closed stays open, and its peer sees no end. So a delete cancels the poll
-// and waits until the kernel has let go of the file. The other side of it:
-// there are no ghosts, and a registration whose number was closed and used
-// again hears of the earlier file until its poll fires, and of the new one from
-// then on; if the number is not in use by then, it hears waitctx.ReadyClosed.
+// and waits until the kernel has let go of the file, five seconds at most. The
+// other side of it: there are no ghosts, and a registration whose number was
+// closed and used again hears of the earlier file until its poll fires, and of
+// the new one from then on; if the number is not in use by then, it hears
+// waitctx.ReadyClosed.
 //
 // The kernel completes a poll on the thread that armed it. While a goroutine
 // that calls Wait stays on one thread, Wait is exact. What an earlier thread
 // armed is told once that thread gets to it: in general a moment later, but as
 // late as the thread is stuck in a call that signals cannot interrupt. The
-// flags that avoid this (IORING_SETUP_SINGLE_ISSUER, IORING_SETUP_DEFER_TASKRUN)
-// bind a ring to one thread, and goroutines migrate.
+// flags that avoid this (IORING_SETUP_SINGLE_ISSUER,
+// IORING_SETUP_DEFER_TASKRUN) bind a ring to one thread, and goroutines
+// migrate.
 package iouring

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	maxSleep = 24 * time.Hour         // in one system call; what is left follows in the next
-	patience = 100 * time.Millisecond // with threads that hold on to a cancelled poll
+	maxSleep = 24 * time.Hour  // in one system call; what is left follows in the next
+	patience = 5 * time.Second // with a thread that holds on to a cancelled poll
 )
 
 // Wait fills dst with what is ready and returns how many events that are. It
@@ -228,9 +228,10 @@ func (p *Poller) resyncLocked() {
 	p.leaving = 0 // nobody knows
 }
 
-// drainLocked waits until the kernel has let go of what was cancelled. It is
-// done at once, unless another thread armed the poll: that one has to come back
-// from whatever system call it is in, and a few it is stuck in.
+// drainLocked waits until the kernel has let go of what was cancelled. It has
+// at once, unless another thread armed the poll. That thread is interrupted; but
+// it may not get a processor, or may be in one of the few calls that signals
+// cannot interrupt, and this gives up on it some day.
 func (p *Poller) drainLocked() {
 	for start := time.Now(); p.leaving > 0; p.noteLocked() {
 		rest := patience - time.Since(start)
