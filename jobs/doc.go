@@ -16,9 +16,33 @@
 //
 // A [Scheduler] is one loop on one goroutine. A [Pool] is the primitive without
 // a loop, for hosts that have one: OpenSSL's ASYNC_start_job and
-// ASYNC_pause_job.
+// ASYNC_pause_job. A [Group] is several schedulers, for many cores.
 //
-// Jobs must not block: that stops their loop. Await moves blocking work to
-// another goroutine, and Mutex, Cond, Semaphore and WaitGroup pause.
-// A job must not be resumed or paused inside a C callback, nor lock its thread.
+// # Waiting
+//
+// Registered is not awaited. What a job registers, by Wait or in its WaitCtx,
+// stays registered until Forget or the job's end, so that the next wait of the
+// same kind costs no system call. What resumes it is only what it awaits:
+//
+//	j.Wait(fd, interest)     fd
+//	j.Pause()                any wait of j.WaitCtx(); j.Ready() says which
+//	j.Sleep(d), j.Park()     the time, its Waker
+//	jobs.Await(j, fn)        blocking work, done on another goroutine
+//	m.Lock(j), ch.Recv(j)    another job of the loop
+//
+// Every wait returns ErrCanceled once the job was cancelled, ErrClosed once its
+// scheduler was closed, and os.ErrDeadlineExceeded past its deadline.
+//
+// A [Watch] is a context that outlives jobs: readiness starts one, so that what
+// is at rest has no stack.
+//
+// # Rules
+//
+// Jobs must not block: that stops their loop ([WithWatchdog] tells of it). A job
+// must not be resumed or paused inside a C callback, nor lock its thread.
+//
+// # Embedding
+//
+// A host with a loop of its own watches [Scheduler.FD], sleeps until
+// [Scheduler.Next] at most, and calls [Scheduler.RunOnce] with 0.
 package jobs

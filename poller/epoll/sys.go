@@ -4,6 +4,7 @@ package epoll
 
 import (
 	"math"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -13,7 +14,7 @@ import (
 // fetch wraps epoll_pwait(2) without a timeout. As it does not block, Go's
 // scheduler need not hear of it. It is small enough to be inlined.
 func (p *Poller) fetch(rows *unix.EpollEvent, size uintptr) (uintptr, unix.Errno) {
-	n, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), uintptr(unsafe.Pointer(rows)), size, 0, 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), uintptr(unsafe.Pointer(rows)), size, 0, 0, 0)
 	return n, errno
 }
 
@@ -79,7 +80,7 @@ func millis(d time.Duration) int32 {
 func (p *Poller) ctl(set, op, fd int, mask uint32, cookie uint64) unix.Errno {
 	e := &p.scratch.ctl
 	e.Events, e.Fd, e.Pad = mask, int32(uint32(cookie)), int32(uint32(cookie>>32))
-	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(op), uintptr(fd),
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(set), uintptr(op), uintptr(fd),
 		uintptr(unsafe.Pointer(e)), 0, 0)
 	p.stats.Ctl++
 	return errno

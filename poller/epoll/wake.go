@@ -6,6 +6,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"unsafe"
 
 	"bide/waitctx"
@@ -70,7 +71,7 @@ func (w *waker) write() bool {
 }
 
 func (w *waker) transfer(trap uintptr) unix.Errno {
-	_, _, errno := unix.RawSyscall(trap, uintptr(w.fd), uintptr(unsafe.Pointer(&w.count)), 8)
+	_, _, errno := syscall.RawSyscall(trap, uintptr(w.fd), uintptr(unsafe.Pointer(&w.count)), 8)
 	return errno
 }
 
