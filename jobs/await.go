@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"runtime/debug"
 	"sync"
 )
 
@@ -74,7 +73,7 @@ func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 		var err error
 		defer func() {
 			if p := recover(); p != nil {
-				err = &PanicError{Value: p, Stack: debug.Stack()}
+				err = newPanic(p)
 			}
 			s.Post(func() {
 				r.value, r.err, r.done = v, err, true

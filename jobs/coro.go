@@ -16,6 +16,9 @@ type PanicError struct {
 	Stack []byte // of the job
 }
 
+// newPanic is called by the deferred function that recovered v.
+func newPanic(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
+
 func (e *PanicError) Error() string { return fmt.Sprintf("jobs: job panicked: %v", e.Value) }
 
 // Unwrap returns the panic's value if it is an error.
@@ -71,7 +74,7 @@ func (c *coro) run() {
 			return
 		}
 		if v := recover(); v != nil {
-			t.err = &PanicError{Value: v, Stack: debug.Stack()}
+			t.err = newPanic(v)
 			t.state = stateDone
 			return
 		}

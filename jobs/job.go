@@ -193,7 +193,11 @@ func (j Job) Context() context.Context {
 	}
 	t := j.t
 	if t.ctx == nil {
-		ctx, cancel := context.WithCancelCause(context.WithValue(context.Background(), jobKey{}, j))
+		parent := t.parent
+		if parent == nil {
+			parent = context.Background()
+		}
+		ctx, cancel := context.WithCancelCause(context.WithValue(parent, jobKey{}, j))
 		t.ctx = &jobContext{ctx, cancel}
 		if t.stop != nil {
 			cancel(t.stop)

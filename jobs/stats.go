@@ -89,7 +89,7 @@ func (t *task) waits() []string {
 	}
 	return []string{[...]string{
 		onSleep: "sleep", onWaker: "waker", onWork: "await",
-		onMutex: "mutex", onCond: "cond", onSemaphore: "semaphore",
+		onMutex: "mutex", onCond: "cond", onSemaphore: "semaphore", onTasks: "tasks",
 	}[t.on]}
 }
 

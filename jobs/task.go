@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"context"
 	"errors"
 	"os"
 	"runtime"
@@ -38,6 +39,7 @@ const (
 	onMutex
 	onCond
 	onSemaphore
+	onTasks
 )
 
 // anyPlace is awaited by whoever awaits every wait of a context.
@@ -101,6 +103,8 @@ type run struct {
 	name string
 	born time.Time // of the first pause
 	ctx  *jobContext
+
+	parent context.Context // of ctx, if not the background
 }
 
 // lastWait caches the registration the last Job.Wait used.

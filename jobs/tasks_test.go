@@ -1,0 +1,222 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"bide/jobs"
+	"bide/poller/pollertest"
+)
+
+func TestTasksAreWaitedFor(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var ended []int
+		var got error
+		s.Go(func(j jobs.Job) error {
+			g, err := jobs.NewTasks(j)
+			if err != nil {
+				return err
+			}
+			for i := range 3 {
+				g.Go(func(j jobs.Job) error {
+					err := j.Sleep(time.Duration(3-i) * time.Second)
+					ended = append(ended, i)
+					return err
+				})
+			}
+			got = g.Wait()
+			ended = append(ended, 100)
+			return nil
+		})
+		until(t, s)
+		if got != nil || !slices.Equal(ended, []int{2, 1, 0, 100}) {
+			t.Errorf("Wait() = %v, ended in order %v, want nil, [2 1 0 100]", got, ended)
+		}
+	})
+}
+
+// The first error cancels the others, those not begun included; so does a
+// panic, and a Goexit is an error too.
+func TestFirstErrorCancelsTheOtherTasks(t *testing.T) {
+	for name, fail := range map[string]func() error{
+		"error": func() error { return io.ErrShortWrite },
+		"panic": func() error { panic(io.ErrShortWrite) },
+	} {
+		inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+			var got, other, late error
+			begin := time.Now()
+			s.Go(func(j jobs.Job) error {
+				g, _ := jobs.NewTasks(j)
+				g.Go(func(j jobs.Job) error { other = j.Sleep(time.Hour); return other })
+				g.Go(func(j jobs.Job) error { j.Sleep(time.Second); return fail() })
+				got = g.Wait()
+				if in := g.Go(func(jobs.Job) error { late = io.EOF; return nil }); in != (jobs.Job{}) {
+					t.Errorf("%s: Go() after the error started a job", name)
+				}
+				return nil
+			})
+			until(t, s)
+			if !errors.Is(got, io.ErrShortWrite) || other != jobs.ErrCanceled || late != nil {
+				t.Errorf("%s: Wait() = %v, the other task got %v; want io.ErrShortWrite, ErrCanceled", name, got, other)
+			}
+			if took := time.Since(begin); took != time.Second {
+				t.Errorf("%s: took %v, want a second", name, took)
+			}
+		}, jobs.WithErrors(func(string, error) {}))
+	}
+}
+
+// A cancel of the owner goes inward, and Wait returns only when the tasks have
+// unwound.
+func TestCancelGoesInward(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		cause := errors.New("enough")
+		var got error
+		unwound := false
+		owner := s.Go(func(j jobs.Job) error {
+			g, _ := jobs.NewTasks(j)
+			g.Go(func(j jobs.Job) error {
+				err := j.Sleep(time.Hour)
+				unwound = true
+				return err
+			})
+			got = g.Wait()
+			if !unwound {
+				t.Error("Wait() returned before the task had ended")
+			}
+			return nil
+		})
+		s.RunOnce(0)
+		s.RunOnce(0)
+		owner.Cancel(cause)
+		until(t, s)
+		if got != cause {
+			t.Errorf("Wait() = %v, want %v", got, cause)
+		}
+	})
+}
+
+func TestCloseEndsTasks(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error {
+			g, _ := jobs.NewTasks(j)
+			for range 10 {
+				g.Go(jobs.Job.Park)
+			}
+			return g.Wait()
+		})
+		s.RunOnce(0)
+		s.RunOnce(0)
+		if err := s.Close(); err != nil || s.Live() != 0 {
+			t.Errorf("Close() = %v with %d jobs live, want nil, 0", err, s.Live())
+		}
+	})
+}
+
+func TestRecvFromAGoChannel(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		ch := make(chan int)
+		go func() {
+			for i := range 5 {
+				time.Sleep(time.Second)
+				ch <- i
+			}
+			close(ch)
+		}()
+		var got []int
+		others := 0
+		s.Go(func(j jobs.Job) error {
+			for {
+				v, ok, err := jobs.Recv(j, ch)
+				if err != nil || !ok {
+					return err
+				}
+				got = append(got, v)
+			}
+		})
+		s.Go(func(j jobs.Job) error {
+			for range 50 {
+				j.Sleep(100 * time.Millisecond)
+				others++
+			}
+			return nil
+		})
+		until(t, s)
+		if !slices.Equal(got, []int{0, 1, 2, 3, 4}) || others != 50 {
+			t.Errorf("received %v while another job went on %d times, want 0 to 4, 50", got, others)
+		}
+	})
+}
+
+// A receive that is cancelled takes nothing from the channel, and leaves no
+// goroutine.
+func TestRecvIsCancelled(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		ch := make(chan int, 1)
+		var got error
+		j := s.Go(func(j jobs.Job) error { _, _, got = jobs.Recv(j, ch); return nil })
+		s.RunOnce(0)
+		j.Cancel(nil)
+		until(t, s)
+		ch <- 7
+		if got != jobs.ErrCanceled || len(ch) != 1 {
+			t.Errorf("Recv() = %v with %d left, want ErrCanceled, 1", got, len(ch))
+		}
+	})
+}
+
+func TestContextCancelsAJob(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		type key struct{}
+		cause := errors.New("the request is over")
+		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
+		var got error
+		var inner context.Context
+		s.GoContext(ctx, func(j jobs.Job) error {
+			inner = j.Context()
+			if jobs.FromContext(inner) != j || inner.Value(key{}) != "value" {
+				t.Errorf("Context() leads to job %v and %v, want %v and value", jobs.FromContext(inner), inner.Value(key{}), j)
+			}
+			got = j.Sleep(time.Hour)
+			return got
+		})
+		s.RunOnce(0)
+		cancel(cause)
+		synctest.Wait()
+		until(t, s)
+		if got != cause || inner.Err() == nil {
+			t.Errorf("Sleep() = %v, the job's context %v; want %v, done", got, inner.Err(), cause)
+		}
+	})
+}
+
+func TestDoReturnsTheJobsError(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		running, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- s.Run(running) }()
+		if err := s.Do(t.Context(), func(j jobs.Job) error { j.Sleep(time.Second); return io.EOF }); err != io.EOF {
+			t.Errorf("Do() = %v, want io.EOF", err)
+		}
+		var p *jobs.PanicError
+		if err := s.Do(t.Context(), func(jobs.Job) error { panic("boom") }); !errors.As(err, &p) || p.Value != "boom" {
+			t.Errorf("Do() = %v, want the panic", err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := s.Do(ctx, jobs.Job.Park); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Do() = %v, want context.DeadlineExceeded", err)
+		}
+		stop()
+		<-ended
+		s.Close()
+		if err := s.Do(t.Context(), jobs.Job.Park); err != jobs.ErrClosed {
+			t.Errorf("Do() after Close = %v, want ErrClosed", err)
+		}
+	}, jobs.WithErrors(func(string, error) {}))
+}
