@@ -3,12 +3,18 @@
 package epoll_test
 
 import (
+	"sync"
 	"testing"
+	"time"
 
+	"bide/internal/fdtest"
 	"bide/poller"
 	"bide/poller/epoll"
 	"bide/poller/pollertest"
 	"bide/poller/pollfd"
+	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 var _ poller.Poller = (*epoll.Poller)(nil)
@@ -32,4 +38,77 @@ func open[T testing.TB](t T) poller.Poller {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A set is built anew to be rid of a ghost, which takes a descriptor. Without
+// one to spare, Wait goes on as well as it can.
+func TestGhostWithoutADescriptorToSpare(t *testing.T) {
+	p := open(t)
+	defer p.Close()
+	add := func(f *fdtest.File, id waitctx.ID) waitctx.Change {
+		c := waitctx.Change{Op: waitctx.OpAdd, ID: id, FD: f.FD(), Interest: waitctx.Readable, Token: waitctx.Token(id)}
+		if err := p.Apply([]waitctx.Change{c}); err != nil {
+			t.Fatalf("Apply() = %v, want nil", err)
+		}
+		c.Op = waitctx.OpDelete
+		return c
+	}
+	r, w := fdtest.Pipe(t)
+	live, liveEnd := fdtest.Pipe(t)
+	gone := add(r, 1)
+	add(live, 2)
+	r.Dup()
+	r.Close()
+	if err := p.Apply([]waitctx.Change{gone}); err != nil {
+		t.Fatalf("Apply() = %v, want nil", err)
+	}
+	w.Write("x")
+
+	restore := noDescriptors(t)
+	dst := make([]waitctx.Event, 1)
+	if n, err := p.Wait(dst, 0); n != 0 || err != nil {
+		t.Errorf("Wait() = %d, %v, want 0, nil", n, err)
+	}
+	liveEnd.Write("x")
+	told := 0
+	for range 10 { // the ghost may take every other place
+		n, err := p.Wait(dst, 0)
+		if err != nil || n > 0 && dst[0].Token != 2 {
+			t.Fatalf("Wait() = %d, %v with token %d, want token 2", n, err, dst[0].Token)
+		}
+		told += n
+	}
+	if told == 0 {
+		t.Error("10 Waits did not tell what is ready beside the ghost")
+	}
+	if n := p.(*epoll.Poller).Stats().Rebuilds; n != 0 {
+		t.Errorf("Rebuilds = %d without a descriptor, want 0", n)
+	}
+	restore()
+	live.Drain()
+	start := time.Now()
+	if n, err := p.Wait(dst, 20*time.Millisecond); n != 0 || err != nil || time.Since(start) < 20*time.Millisecond {
+		t.Errorf("Wait() = %d, %v after %v, want 0, nil after 20ms", n, err, time.Since(start))
+	}
+	if n := p.(*epoll.Poller).Stats().Rebuilds; n != 1 {
+		t.Errorf("Rebuilds = %d, want 1", n)
+	}
+}
+
+// noDescriptors makes every open fail with EMFILE until it is undone.
+func noDescriptors(t *testing.T) (restore func()) {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatalf("getrlimit: %v", err)
+	}
+	set := func(l unix.Rlimit) {
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &l); err != nil {
+			t.Fatalf("setrlimit: %v", err)
+		}
+	}
+	set(unix.Rlimit{Cur: 0, Max: limit.Max})
+	restore = sync.OnceFunc(func() { set(limit) })
+	t.Cleanup(restore)
+	return restore
 }

@@ -23,8 +23,10 @@ func (p *Poller) loseLocked(fd int32) {
 // rebuildLocked moves all that lives to a new epoll set, and leaves ghosts
 // behind. Only the waiter may call it, since it sleeps on the set.
 //
-// A MOD in the old set tells whether the number still means a file that is
-// registered; an add alone would take in whatever has the number now.
+// A delete from the old set tells whether the number still means a file that
+// is registered; an add alone would take in whatever has the number now. It
+// also keeps what the user has registered in all below
+// /proc/sys/fs/epoll/max_user_watches.
 func (p *Poller) rebuildLocked() error {
 	set, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -52,11 +54,11 @@ func (p *Poller) rebuildLocked() error {
 	return nil
 }
 
-// moveLocked registers a chain with a new epoll set.
+// moveLocked moves a chain to a new epoll set.
 func (p *Poller) moveLocked(set int, head uint32) {
 	s := &p.slots[head]
 	want, cookie := p.wantLocked(head), p.cookieLocked(head)
-	errno := p.ctl(p.set, unix.EPOLL_CTL_MOD, int(s.fd), maskOf(want), cookie)
+	errno := p.ctl(p.set, unix.EPOLL_CTL_DEL, int(s.fd), 0, 0)
 	if errno == 0 {
 		errno = p.ctl(set, unix.EPOLL_CTL_ADD, int(s.fd), maskOf(want), cookie)
 	}

@@ -172,13 +172,13 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, errno unix.Errno) 
 	if len(p.backlog) > 0 && n < len(dst) {
 		n += p.tellBacklogLocked(dst[n:])
 	}
-	if stale && (p.ghost || p.run >= maxRun) {
-		err = p.rebuildLocked()
+	if stale && (p.ghost || p.run >= maxRun) && p.rebuildLocked() != nil {
+		// For want of a descriptor, as a rule. That is no reason to fail, and
+		// the ghost comes again with the next fetch; but not in a spin.
+		woke = true
+		time.Sleep(time.Millisecond)
 	}
-	if n > 0 {
-		err = nil // the ghost fires again, and then it is told
-	}
-	return n, n > 0 || woke || err != nil, err
+	return n, n > 0 || woke, nil
 }
 
 // fanOutLocked tells everybody who listens at a registration. If nobody does,

@@ -57,6 +57,32 @@ var multiTests = []subtest{
 			s.Error("Apply() of the poller's own FD = nil, want an error")
 		}
 	}},
+	{"46 FD outlives a ghost", func(s *suite) {
+		fd, nested := s.FD()
+		r, w := fdtest.Pipe(s)
+		reg := s.add(r, readable)
+		r.Dup()
+		r.Close()
+		s.delete(reg)
+		w.Write("x")
+		s.silent()
+		other, otherEnd := fdtest.Pipe(s)
+		next := s.add(other, readable)
+		s.wait(4, 0)
+		for _, ready := range []bool{false, true} {
+			if ready {
+				otherEnd.Write("x")
+			}
+			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+			if n, err := unix.Poll(fds, 0); nested && (n == 1) != ready || err != nil {
+				s.Errorf("poll(FD()) = %d, %v, want %v", n, err, ready)
+			}
+		}
+		s.expect(next, waitctx.ReadyIn)
+		if again, _ := s.FD(); again != fd {
+			s.Errorf("FD() = %d, then %d, want the same", fd, again)
+		}
+	}},
 	{"47 descriptors are close-on-exec", func(s *suite) {
 		before := fdtest.Numbers(s)
 		p := s.on(s.another())
