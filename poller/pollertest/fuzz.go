@@ -16,8 +16,8 @@ import (
 // each choice the model makes takes one byte.
 func Fuzz(f *testing.F, open, oracle func(t *testing.T) poller.Poller) {
 	f.Add(backAndForth)
-	for seed := range uint64(24) {
-		b := make([]byte, 600)
+	for seed := range uint64(40) {
+		b := make([]byte, 300)
 		rnd := rand.New(rand.NewPCG(seed, 44))
 		for i := range b {
 			b[i] = byte(rnd.Uint32())
