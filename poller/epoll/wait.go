@@ -123,7 +123,10 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 		if p.closed.Load() {
 			return 0, waitctx.ErrClosed
 		}
-		if n, done, err := p.deliverLocked(dst, int(rows), errno); done {
+		if errno != 0 && errno != unix.EINTR {
+			return 0, os.NewSyscallError("epoll_pwait2", errno)
+		}
+		if n, done, err := p.deliverLocked(dst, rows, errno); done {
 			return n, err
 		}
 	}
@@ -173,8 +176,8 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, errno unix.Errno) 
 		n += p.tellBacklogLocked(dst[n:])
 	}
 	if stale && (p.ghost || p.run >= maxRun) && p.rebuildLocked() != nil {
-		// For want of a descriptor, as a rule. That is no reason to fail, and
-		// the ghost comes again with the next fetch; but not in a spin.
+		// For want of a descriptor, as a rule. That is no reason to fail: Wait
+		// returns as if woken, but not in a spin, and the ghost comes again.
 		woke = true
 		time.Sleep(time.Millisecond)
 	}
