@@ -40,6 +40,7 @@ type file struct {
 	on   filters // those it may return
 	edge filters // those added with EV_CLEAR
 
+	told   filters // those with a row to come that was told before it came
 	deaf   filters // those with nothing more to say
 	broken bool    // a pipe whose reader was gone before EVFILT_WRITE was added
 	over   bool    // hang-up or error, when it was last looked at

@@ -114,7 +114,11 @@ func (p *Poller) completeLocked(fd int32, st state, cut bool) state {
 		}
 	}
 	if open != 0 {
-		st.merge(p.askLocked(fd, open))
+		asked := p.askLocked(fd, open)
+		if cut {
+			f.told = asked.fired & f.on &^ f.edge
+		}
+		st.merge(asked)
 	}
 	return st
 }

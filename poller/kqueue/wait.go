@@ -141,6 +141,10 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool)
 			p.loseLocked(fd)
 			continue
 		}
+		if x := bit(row.Filter); f.told&x != 0 { // it is others' turn
+			f.told &^= x
+			continue
+		}
 		f.now.add(row)
 		if !f.listed {
 			f.listed = true
