@@ -26,7 +26,7 @@ type server struct {
 var servers = []*server{
 	{
 		name: "c-epoll",
-		how:  "c/epoll_echo.c: level-triggered epoll, read until short, write at once; cc -O2",
+		how:  "c/epoll_echo.c: level-triggered epoll, recv until short, send at once; cc -O2",
 	},
 	{
 		name:  "bide",

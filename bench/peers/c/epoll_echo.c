@@ -5,12 +5,12 @@
 //
 // One thread, level-triggered, non-blocking, TCP_NODELAY. A connection is read
 // until a read is short, each read is written at once, and EPOLLOUT is asked
-// for only while the peer takes no more.
+// for only while the peer takes no more. recv(2) and send(2) cost less than
+// read(2) and write(2) on a socket.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +50,7 @@ static void end(struct conn *c) {
 // drain writes what is left, and goes back to reading when nothing is.
 static void drain(struct conn *c) {
 	while (c->sent < c->len) {
-		ssize_t n = write(c->fd, c->rest + c->sent, c->len - c->sent);
+		ssize_t n = send(c->fd, c->rest + c->sent, c->len - c->sent, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -79,7 +79,7 @@ static void keep(struct conn *c, const char *b, size_t len) {
 
 static void echo(struct conn *c) {
 	for (;;) {
-		ssize_t n = read(c->fd, buffer, BUFFER);
+		ssize_t n = recv(c->fd, buffer, BUFFER, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -89,7 +89,7 @@ static void echo(struct conn *c) {
 			return;
 		}
 		for (ssize_t sent = 0; sent < n;) {
-			ssize_t m = write(c->fd, buffer + sent, n - sent);
+			ssize_t m = send(c->fd, buffer + sent, n - sent, MSG_NOSIGNAL);
 			if (m < 0 && errno == EINTR)
 				continue;
 			if (m < 0 && errno == EAGAIN) {
@@ -133,7 +133,6 @@ int main(int argc, char **argv) {
 		return 2;
 	}
 	*colon = 0;
-	signal(SIGPIPE, SIG_IGN);
 	int listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1;
 	setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
 	struct sockaddr_in addr = {
