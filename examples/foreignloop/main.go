@@ -8,6 +8,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log"
 
@@ -22,7 +23,6 @@ type loop struct {
 	epfd    int
 	pool    *jobs.Pool
 	parties map[waitctx.Token]*party
-	changes []waitctx.Change
 }
 
 // party is one job with the context it waits on.
@@ -39,19 +39,26 @@ func (l *loop) start(fn func(jobs.Job) error) error {
 	return l.after(p, status, err)
 }
 
+func (l *loop) resume(p *party) error {
+	status, err := p.job.Resume()
+	return l.after(p, status, err)
+}
+
 // after applies what the job's last step changed about its waits.
 func (l *loop) after(p *party, status jobs.Status, err error) error {
 	if status == jobs.Finished {
 		p.wc.Close()
 	}
-	l.changes = p.wc.Changes(l.changes[:0])
 	var failed []waitctx.Change
-	for _, c := range l.changes {
+	for _, c := range p.wc.Changes(nil) {
 		if c.Err = l.apply(p, c); c.Err != nil {
 			failed = append(failed, c)
 		}
 	}
 	p.wc.Ack(failed...) // cleanups run here: now descriptors may be closed
+	if status == jobs.Paused && len(failed) > 0 {
+		return l.resume(p) // it finds the reason in its WaitCtx
+	}
 	return err
 }
 
@@ -66,8 +73,11 @@ func (l *loop) apply(p *party, c waitctx.Change) error {
 	}
 	switch c.Op {
 	case waitctx.OpAdd:
+		if err := unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, int(c.FD), &ev); err != nil {
+			return err
+		}
 		l.parties[c.Token] = p
-		return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_ADD, int(c.FD), &ev)
+		return nil
 	case waitctx.OpModify:
 		return unix.EpollCtl(l.epfd, unix.EPOLL_CTL_MOD, int(c.FD), &ev)
 	}
@@ -81,20 +91,15 @@ func (l *loop) run() error {
 	events := make([]unix.EpollEvent, 64)
 	for l.pool.Live() > 0 {
 		n, err := unix.EpollWait(l.epfd, events, -1)
-		if err == unix.EINTR {
-			continue
-		}
-		if err != nil {
+		if err != nil && err != unix.EINTR {
 			return err
 		}
-		for _, ev := range events[:n] {
+		for _, ev := range events[:max(n, 0)] {
 			p := l.parties[waitctx.Token(uint32(ev.Fd))|waitctx.Token(uint32(ev.Pad))<<32]
-			if p == nil {
-				continue // a delete took it away earlier in this batch
-			}
-			status, err := p.job.Resume()
-			if err := l.after(p, status, err); err != nil {
-				return err
+			if p != nil { // else a delete took it away earlier in this batch
+				if err := l.resume(p); err != nil {
+					return err
+				}
 			}
 		}
 	}
@@ -113,8 +118,7 @@ func countdown(name string, n int) func(jobs.Job) error {
 			Cleanup: func(_ any, w waitctx.Wait) { unix.Close(int(w.FD)) },
 		})
 		if err != nil {
-			unix.Close(fd)
-			return err
+			return errors.Join(err, unix.Close(fd))
 		}
 		buf := make([]byte, 8)
 		for ; n > 0; n-- {
@@ -132,21 +136,14 @@ func countdown(name string, n int) func(jobs.Job) error {
 
 func main() {
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
+	pool, perr := jobs.NewPool(0, 2)
+	if err = errors.Join(err, perr); err != nil {
 		log.Fatal("foreignloop: ", err)
-	}
-	pool, err := jobs.NewPool(0, 2)
-	if err != nil {
-		log.Fatal(err)
 	}
 	defer pool.Close()
 	l := &loop{epfd: epfd, pool: pool, parties: make(map[waitctx.Token]*party)}
-	for _, name := range []string{"a", "b"} {
-		if err := l.start(countdown(name, 3)); err != nil {
-			log.Fatal("foreignloop: ", err)
-		}
-	}
-	if err := l.run(); err != nil {
+	err = errors.Join(l.start(countdown("a", 3)), l.start(countdown("b", 3)), l.run())
+	if err != nil {
 		log.Fatal("foreignloop: ", err)
 	}
 }

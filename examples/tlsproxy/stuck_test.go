@@ -141,13 +141,16 @@ func TestWriteBeforeRead(t *testing.T) {
 		read := make(chan struct{})
 		backendGot := make(chan sum, 1)
 		addr := serve(t, echoOr(func(c *net.TCPConn) {
+			sent := make(chan struct{})
 			go func() {
+				defer close(sent)
 				send(c, 1, size)
 				c.CloseWrite()
 			}()
 			<-read
 			s, _, _ := receive(c)
 			backendGot <- s
+			<-sent // returning closes c
 		}))
 		r := start(t, "-backend", addr, "-loops", "1", "-poller", poller)
 		c := secure(t, r, tls.VersionTLS13)
