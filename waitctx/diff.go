@@ -13,7 +13,7 @@ func (c *WaitCtx) Changes(dst []Change) []Change {
 	}
 	var ops [OpAdd + 1]bool
 	for p := c.dirty; p != 0; {
-		e := c.at(p - 1)
+		e := c.at(p.place())
 		e.told = e.pending()
 		ops[e.told] = true
 		p = e.next
@@ -41,7 +41,7 @@ func (e *entry) pending() Op {
 
 func (c *WaitCtx) appendOp(dst []Change, op Op) []Change {
 	for p := c.dirty; p != 0; {
-		e := c.at(p - 1)
+		e := c.at(p.place())
 		if e.told == op {
 			if op != OpDelete {
 				e.offered, e.retoken = e.w.Interest, true
@@ -51,7 +51,7 @@ func (c *WaitCtx) appendOp(dst []Change, op Op) []Change {
 			}
 			dst = append(dst, Change{
 				Op: op, ID: e.id, FD: e.w.FD, Kind: e.w.Kind,
-				Interest: e.w.Interest, Token: c.token(p-1, e),
+				Interest: e.w.Interest, Token: c.token(p.place(), e),
 			})
 		}
 		p = e.next
@@ -77,7 +77,7 @@ func (c *WaitCtx) Ack(failed ...Change) {
 	p := c.dirty
 	c.dirty = 0
 	for p != 0 {
-		place := p - 1
+		place := p.place()
 		e := c.at(place)
 		p = e.next
 		e.isDirty = false
@@ -170,7 +170,7 @@ func (c *WaitCtx) Bind(base Token, consumer Consumer) error {
 	if c.bound {
 		return ErrBusy
 	}
-	c.bound, c.base, c.consumer = true, base&^(MaxWaits-1), consumer
+	c.bound, c.base, c.consumer = true, base&^placeMask, consumer
 	pending := c.dirty != 0
 	c.retokenAll()
 	if pending && consumer != nil {
@@ -197,8 +197,8 @@ func (c *WaitCtx) retokenAll() {
 
 // Find returns the wait a token of this bound context stands for.
 func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
-	p := int32(t & (MaxWaits - 1))
-	if !c.bound || t&^(MaxWaits-1) != c.base || p >= c.size() {
+	p := int32(t & placeMask)
+	if !c.bound || t&^placeMask != c.base || p >= c.size() {
 		return nil, 0, Wait{}, false
 	}
 	e := c.at(p)
@@ -210,8 +210,8 @@ func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
 
 // Lookup is Find for a consumer that wants only the registration's name.
 func (c *WaitCtx) Lookup(t Token) (ID, FD, bool) {
-	p := int32(t & (MaxWaits - 1))
-	if !c.bound || t&^(MaxWaits-1) != c.base || p >= c.size() {
+	p := int32(t & placeMask)
+	if !c.bound || t&^placeMask != c.base || p >= c.size() {
 		return 0, 0, false
 	}
 	e := c.at(p)

@@ -299,7 +299,7 @@ func (m *model) change(c Change) {
 		}
 		return
 	}
-	if c.Token&^(MaxWaits-1) != m.base || ok == r.gone || ok && (key != r.key || id != r.id || w.FD != r.fd) {
+	if c.Token&^placeMask != m.base || ok == r.gone || ok && (key != r.key || id != r.id || w.FD != r.fd) {
 		m.t.Fatalf("Find(%#x) = key %v, ID %d, fd %d, %v; want key %d, ID %d", c.Token, key, id, w.FD, ok, r.key, r.id)
 	}
 	lid, fd, lok := m.c.Lookup(c.Token)

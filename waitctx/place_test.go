@@ -27,8 +27,8 @@ func TestPlacesAreUsedAgain(t *testing.T) {
 func TestLargeContextThatEmptiedKeepsNothing(t *testing.T) {
 	var c WaitCtx
 	fill(&c, 100)
-	if len(c.rest) != 99 || len(c.more.places) != 100 {
-		t.Fatalf("%d places, %d in the map; want 99, 100", len(c.rest), len(c.more.places))
+	if len(c.more.rest) != 99 || len(c.more.places) != 100 {
+		t.Fatalf("%d places, %d in the map; want 99, 100", len(c.more.rest), len(c.more.places))
 	}
 	var keys []any
 	for k := range c.All() {
@@ -39,8 +39,8 @@ func TestLargeContextThatEmptiedKeepsNothing(t *testing.T) {
 	}
 	c.Changes(nil)
 	c.Ack()
-	if c.rest != nil || c.free != 0 || c.more.places != nil {
-		t.Errorf("%d places, free %d, map of %d; want none", len(c.rest), c.free, len(c.more.places))
+	if c.more.rest != nil || c.free != 0 || c.more.places != nil {
+		t.Errorf("%d places, free %d, map of %d; want none", len(c.more.rest), c.free, len(c.more.places))
 	}
 	fill(&c, 100)
 	if c.Len() != 100 || c.size() != 100 {

@@ -185,7 +185,7 @@ func (s *scenario) changes() {
 	for _, ch := range s.told {
 		text := fmt.Sprintf(" %c%d:%s", " -~+"[ch.Op], ch.FD, letters(ch.Interest))
 		if s.c.bound {
-			text += fmt.Sprintf("@%d|%d", ch.Token>>placeBits, ch.Token&(MaxWaits-1))
+			text += fmt.Sprintf("@%d|%d", ch.Token>>placeBits, ch.Token&placeMask)
 		} else if ch.Token != Token(ch.ID) {
 			s.t.Errorf("unbound, but the token is not the ID: %+v", ch)
 		}

@@ -22,10 +22,11 @@ type Wait struct {
 }
 
 // MaxWaits is how many waits one context holds at a time.
-const MaxWaits = 1 << placeBits
+const MaxWaits = 1<<placeBits - 1
 
 const (
 	placeBits = 16
+	placeMask = 1<<placeBits - 1
 	mapFrom   = 9 // entries from which keys are found by a map
 )
 
@@ -48,14 +49,13 @@ var lastID atomic.Uint64
 // job or the loop.
 type WaitCtx struct {
 	first entry // most contexts have one wait: it lies here, at place 0
-	rest  []entry
 
-	dirty int32 // place+1 of the first entry with something to report, newest first
-	free  int32 // place+1 of the first free entry of rest
-	doom  int32 // place+1 of the first entry whose cleanup is due
+	dirty link // the first entry with something to report, newest first
+	free  link // the first free entry of more.rest
+	doom  link // the first entry whose cleanup is due
 
-	live   int32 // entries found by key
-	used   int32 // entries in use, those being deleted included
+	live   uint16 // entries found by key
+	used   uint16 // entries in use, those being deleted included
 	owned  bool
 	bound  bool
 	closed bool
@@ -65,8 +65,12 @@ type WaitCtx struct {
 	more     *more    // what few contexts need
 }
 
+// link is the place of an entry plus one, 0 for none.
+type link uint16
+
 // more holds what few contexts need, so that the others stay small.
 type more struct {
+	rest     []entry       // from place 1 on
 	places   map[any]int32 // key to place, once there are mapFrom entries
 	errs     map[any]error // why the kernel refused a wait, by key
 	callback Callback
@@ -84,8 +88,8 @@ type entry struct {
 	key  any
 	w    Wait // Interest is the wanted one
 	id   ID
-	next int32 // link of the dirty, free or doom list: place+1
-	prev int32 // back link of the dirty list
+	next link // of the dirty, free or doom list
+	prev link // of the dirty list
 
 	state   state
 	told    Op       // what the last Changes said of this entry, 0 for nothing
@@ -107,15 +111,23 @@ const (
 	live
 )
 
+func linkTo(place int32) link { return link(place + 1) }
+func (l link) place() int32   { return int32(l) - 1 }
+
 func (c *WaitCtx) at(place int32) *entry {
 	if place == 0 {
 		return &c.first
 	}
-	return &c.rest[place-1]
+	return &c.more.rest[place-1]
 }
 
 // size is the number of places, used or not.
-func (c *WaitCtx) size() int32 { return int32(len(c.rest)) + 1 }
+func (c *WaitCtx) size() int32 {
+	if c.more == nil {
+		return 1
+	}
+	return int32(len(c.more.rest)) + 1
+}
 
 // find returns the place of key, or -1.
 func (c *WaitCtx) find(key any) int32 {
@@ -184,13 +196,14 @@ func (c *WaitCtx) insert(key any, w Wait) error {
 	case c.first.state == unused:
 		p = 0
 	case c.free != 0:
-		p = c.free - 1
+		p = c.free.place()
 		c.free = c.at(p).next
 	case c.size() >= MaxWaits:
 		return ErrFull
 	default:
 		p = c.size()
-		c.rest = append(c.rest, entry{})
+		m := c.extra()
+		m.rest = append(m.rest, entry{})
 	}
 	e := c.at(p)
 	*e = entry{key: key, w: w, id: ID(lastID.Add(1)), state: fresh}
@@ -237,9 +250,9 @@ func (c *WaitCtx) mark(p int32, e *entry) {
 	e.isDirty = true
 	e.prev, e.next = 0, c.dirty
 	if c.dirty != 0 {
-		c.at(c.dirty - 1).prev = p + 1
+		c.at(c.dirty.place()).prev = linkTo(p)
 	}
-	c.dirty = p + 1
+	c.dirty = linkTo(p)
 	if e.next == 0 && c.consumer != nil {
 		c.consumer.Changed()
 	}
@@ -343,10 +356,10 @@ func (c *WaitCtx) unlink(e *entry) {
 	if e.prev == 0 {
 		c.dirty = e.next
 	} else {
-		c.at(e.prev - 1).next = e.next
+		c.at(e.prev.place()).next = e.next
 	}
 	if e.next != 0 {
-		c.at(e.next - 1).prev = e.prev
+		c.at(e.next.place()).prev = e.prev
 	}
 }
 
@@ -355,7 +368,7 @@ func (c *WaitCtx) unlink(e *entry) {
 func (c *WaitCtx) retire(p int32, e *entry) {
 	e.isDirty = false
 	if e.cleanup {
-		e.next, c.doom = c.doom, p+1
+		e.next, c.doom = c.doom, linkTo(p)
 		return
 	}
 	c.recycle(p, e)
@@ -365,11 +378,10 @@ func (c *WaitCtx) recycle(p int32, e *entry) {
 	*e = entry{}
 	c.used--
 	if p != 0 {
-		e.next, c.free = c.free, p+1
+		e.next, c.free = c.free, linkTo(p)
 	}
-	if c.used == 0 && len(c.rest) > 64 {
-		c.rest, c.free = nil, 0 // a large context that emptied keeps nothing
-		c.more.places = nil
+	if c.used == 0 && c.size() > 64 {
+		c.more.rest, c.more.places, c.free = nil, nil, 0 // a large context that emptied keeps nothing
 	}
 }
 
@@ -377,7 +389,7 @@ func (c *WaitCtx) recycle(p int32, e *entry) {
 // recycled before its own cleanup runs.
 func (c *WaitCtx) cleanups() {
 	for c.doom != 0 {
-		p := c.doom - 1
+		p := c.doom.place()
 		e := c.at(p)
 		key, w := e.key, e.w
 		c.doom = e.next
