@@ -431,6 +431,11 @@ func TestShortListCutsNoEvent(t *testing.T) {
 				r.Errorf("%d of 3 were told within 3 waits", len(told))
 			}
 		}
+		for _, e := range r.told(16, patience) { // with rows of both directions
+			if e.Ready != waitctx.ReadyIn|waitctx.ReadyOut {
+				r.Errorf("ready = %#x, want In and Out", e.Ready)
+			}
+		}
 	})
 }
 

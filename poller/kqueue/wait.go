@@ -141,10 +141,6 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int) (n int, woke bool)
 			p.loseLocked(fd)
 			continue
 		}
-		if x := bit(row.Filter); f.told&x != 0 { // it is others' turn
-			f.told &^= x
-			continue
-		}
 		f.now.add(row)
 		if !f.listed {
 			f.listed = true
@@ -179,6 +175,10 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, fd int32, cut bool) in
 	f.listed, f.now = false, state{}
 	if p.headLocked(fd) == 0 {
 		return n // lost since its row was read
+	}
+	owed := f.told
+	if f.told = 0; st.fired&^owed == 0 {
+		return n // it is others' turn
 	}
 	st = p.completeLocked(fd, st, cut)
 	f.deaf |= st.eof & excepts // no out-of-band data comes after the end
