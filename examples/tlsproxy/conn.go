@@ -10,8 +10,8 @@ import (
 	"bide/jobs/jobnet"
 )
 
-// readsPerRun is after how many reads a direction lets the others go on.
-const readsPerRun = 8
+// fillsPerRun is after how many buffers a direction lets the others go on.
+const fillsPerRun = 8
 
 // conn is a proxied connection. Its fields belong to the loop.
 type conn struct {
@@ -134,14 +134,14 @@ func (d *direction) first(j jobs.Job) error {
 }
 
 // run copies until there is nothing left to read. It pauses when the other side
-// takes no more, and every few reads for the sake of the other jobs.
+// takes no more, and every few buffers for the sake of the other jobs.
 func (d *direction) run(j jobs.Job) error {
 	buf := d.conn.loop.borrow()
 	defer d.conn.loop.giveBack(buf)
 	d.conn.touch()
 	from, to := d.from(), d.to()
-	for reads := 1; ; reads++ {
-		n, err := from.read(buf)
+	for fills := 1; ; fills++ {
+		n, err := fill(from, buf)
 		if n > 0 {
 			if err := to.write(j, buf[:n]); err != nil {
 				d.refused()
@@ -160,7 +160,7 @@ func (d *direction) run(j jobs.Job) error {
 			d.conn.close()
 			return nil
 		}
-		if reads%readsPerRun == 0 {
+		if fills%fillsPerRun == 0 {
 			d.conn.touch()
 			if err := j.Sleep(0); err != nil {
 				d.conn.close()
@@ -168,6 +168,16 @@ func (d *direction) run(j jobs.Job) error {
 			}
 		}
 	}
+}
+
+// fill reads what there is, as far as buf has room for it.
+func fill(from side, buf []byte) (n int, err error) {
+	for err == nil && n < len(buf) {
+		var m int
+		m, err = from.read(buf[n:])
+		n += m
+	}
+	return n, err
 }
 
 // end passes the end of the stream on. The other direction goes on, until it

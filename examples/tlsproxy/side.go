@@ -25,11 +25,7 @@ func (s clientSide) watch() jobs.Watch                { return s.Conn().ReadWatc
 // backendSide speaks plain TCP.
 type backendSide struct{ *jobnet.Conn }
 
-func (s backendSide) read(b []byte) (int, error)  { return s.TryRead(b) }
-func (s backendSide) closeWrite(_ jobs.Job) error { return s.CloseWrite() }
-func (s backendSide) watch() jobs.Watch           { return s.ReadWatch() }
-
-func (s backendSide) write(j jobs.Job, b []byte) error {
-	_, err := s.In(j).Write(b)
-	return err
-}
+func (s backendSide) read(b []byte) (int, error)       { return s.TryRead(b) }
+func (s backendSide) write(j jobs.Job, b []byte) error { return s.WriteIn(j, b) }
+func (s backendSide) closeWrite(_ jobs.Job) error      { return s.CloseWrite() }
+func (s backendSide) watch() jobs.Watch                { return s.ReadWatch() }

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 )
@@ -141,16 +142,15 @@ func TestWriteBeforeRead(t *testing.T) {
 		read := make(chan struct{})
 		backendGot := make(chan sum, 1)
 		addr := serve(t, echoOr(func(c *net.TCPConn) {
-			sent := make(chan struct{})
-			go func() {
-				defer close(sent)
+			var sending sync.WaitGroup
+			defer sending.Wait() // before the connection is closed
+			sending.Go(func() {
 				send(c, 1, size)
 				c.CloseWrite()
-			}()
+			})
 			<-read
 			s, _, _ := receive(c)
 			backendGot <- s
-			<-sent // returning closes c
 		}))
 		r := start(t, "-backend", addr, "-loops", "1", "-poller", poller)
 		c := secure(t, r, tls.VersionTLS13)

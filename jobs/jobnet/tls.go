@@ -70,8 +70,13 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 	if t.closed || c.closed.Load() {
 		return 0, c.opError("read", c.closedError())
 	}
-	t.lend()
-	n, err := t.tls.Read(b)
+	n, err := 0, error(ErrWouldBlock)
+	if c.rd.drained && t.empty() && len(b) > 0 {
+		c.rd.drained = false // as Conn.recv does, without the way there
+	} else {
+		t.lend()
+		n, err = t.tls.Read(b)
+	}
 	if err == error(ErrWouldBlock) {
 		t.takeBack()
 		if t.t.full() && !t.t.muted {
@@ -116,7 +121,7 @@ func (t *TLSConn) drain(j jobs.Job) error {
 	}
 }
 
-// write gives b to crypto/tls a record's worth at a time. The records of one
+// write gives b to crypto/tls a few records' worth at a time. The records of one
 // time are queued and sent by one system call.
 func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 	c := t.t.c

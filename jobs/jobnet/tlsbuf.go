@@ -56,18 +56,22 @@ func (t *TLSConn) lend() {
 	}
 }
 
+// empty reports whether crypto/tls has nothing of what was read. What is left of
+// the last record, input, lies in the buffer of records.
+func (t *TLSConn) empty() bool {
+	raw, hand, input := rawInputField.of(t.tls), handField.of(t.tls), inputField.of(t.tls)
+	return raw != nil && hand != nil && input != nil && raw.Len()+hand.Len()+input.Len() == 0
+}
+
 // takeBack takes the buffers away that crypto/tls has nothing in.
 func (t *TLSConn) takeBack() {
-	raw, input := rawInputField.of(t.tls), inputField.of(t.tls)
-	if raw == nil || input == nil || raw.Len() > 0 || input.Len() > 0 {
-		return // input is what is left of the last record, and lies in raw
+	if !t.empty() {
+		return
 	}
-	*raw = bytes.Buffer{}
+	*rawInputField.of(t.tls) = bytes.Buffer{}
+	*handField.of(t.tls) = bytes.Buffer{}
 	if t.lent != nil {
 		buffers.Put(t.lent)
 		t.lent = nil
-	}
-	if hand := handField.of(t.tls); hand != nil && hand.Len() == 0 {
-		*hand = bytes.Buffer{}
 	}
 }

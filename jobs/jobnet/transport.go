@@ -14,12 +14,12 @@ import (
 )
 
 const (
-	// maxPayload is how much is given to crypto/tls at a time, so that what it
-	// queues at once is a record's worth.
-	maxPayload = 16 << 10
-	// maxQueue is the queue beyond which no more is read: a record's worth, and
-	// room for answers (KeyUpdate, alerts) to what was read.
-	maxQueue = 20 << 10
+	// maxPayload is how much is given to crypto/tls at a time: the records that
+	// become of it are sent by one system call, and fit a queue.
+	maxPayload = 32 << 10
+	// maxQueue is the queue beyond which no more is read: what becomes of
+	// maxPayload, and room for answers (KeyUpdate, alerts) to what was read.
+	maxQueue = bufferSize + 4<<10
 	// lingerTime is how long Close tries to send what is queued.
 	lingerTime = 5 * time.Second
 )

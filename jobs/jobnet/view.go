@@ -17,6 +17,13 @@ func (c *Conn) In(j jobs.Job) net.Conn {
 	return &view{c, j}
 }
 
+// WriteIn writes all of b, pausing j while the socket is full: Write of the view
+// without making one.
+func (c *Conn) WriteIn(j jobs.Job, b []byte) error {
+	_, err := c.write(j, b)
+	return c.opError("write", err)
+}
+
 // view is a Conn whose calls pause a job. What does not wait it has from Conn.
 type view struct {
 	*Conn
