@@ -3,7 +3,7 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends
+.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-arm64
 
 test:
 	go test ./...
@@ -12,6 +12,10 @@ test:
 test-backends:
 	@names=$$(go run ./internal/cmd/backends) || exit 1; for b in $$names; do \
 		echo "BIDE_POLLER=$$b"; BIDE_POLLER=$$b go test -count=1 ./jobs/... || exit 1; done
+
+# What qemu-user can run of other architectures, and 386; installs nothing.
+test-arm64:
+	.ci/test-qemu
 
 race:
 	go test -race ./...

@@ -25,8 +25,9 @@ const (
 // another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
-	closed atomic.Bool // set under mu
-	woken  atomic.Bool // Wake was called and no Wait has returned since; set under mu
+	closed atomic.Bool  // set under mu
+	queue  atomic.Int32 // goroutines at mu, besides the one that waits
+	woken  atomic.Bool  // Wake was called and no Wait has returned since; set under mu
 
 	mu      sync.Mutex // guards everything below
 	left    sync.Cond  // signalled when the waiter leaves, and when the ring is closed
@@ -88,7 +89,7 @@ func newSized(requests, completions uint32) (*Poller, error) {
 // order of changes; every change is tried, its Err is set, and the errors are
 // returned joined. A Wait under way takes the changes into account.
 func (p *Poller) Apply(changes []waitctx.Change) error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	settle := false
 	for _, deletes := range []bool{true, false} {
@@ -157,7 +158,7 @@ func (p *Poller) Caps() waitctx.Caps {
 // arms before it returns what it would else leave to the next, so that the
 // descriptor turns readable once more for what the caller is about to drain.
 func (p *Poller) FD() (waitctx.FD, bool) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
 		return waitctx.BadFD, false
@@ -171,7 +172,7 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 
 // Stats returns the counts so far.
 func (p *Poller) Stats() Stats {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
@@ -180,7 +181,7 @@ func (p *Poller) Stats() Stats {
 // and until the kernel has let go of every file, and closes the ring. Closing
 // again does nothing.
 func (p *Poller) Close() error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
@@ -204,6 +205,15 @@ func (p *Poller) Close() error {
 	p.shut = true
 	p.left.Broadcast()
 	return err
+}
+
+// lock takes mu for a goroutine that does not wait. A loop of Waits that
+// return at once would leave the lock to others only when the runtime finds
+// that they starve, after a millisecond; so Wait asks whether somebody queues.
+func (p *Poller) lock() {
+	p.queue.Add(1)
+	p.mu.Lock()
+	p.queue.Add(-1)
 }
 
 // applyLocked carries out one change, but for what needs the kernel.

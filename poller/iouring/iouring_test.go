@@ -17,9 +17,21 @@ import (
 
 var _ poller.Poller = (*iouring.Poller)(nil)
 
+func TestPoller(t *testing.T) {
+	open(t).Close() // skips the suite as a whole
+	pollertest.Test(t, func(t *testing.T) poller.Poller {
+		runtime.LockOSThread() // Wait is exact for what the same thread armed
+		return open(t)
+	})
+}
+
+func BenchmarkPoller(b *testing.B) {
+	pollertest.Bench(b, func(b *testing.B) poller.Poller { return open(b) })
+}
+
 // open makes a poller. Where the kernel refuses io_uring, which a call beside
 // the package's own has to show, the test is skipped.
-func open(t *testing.T) *iouring.Poller {
+func open(t testing.TB) *iouring.Poller {
 	t.Helper()
 	p, err := iouring.New()
 	if errors.Is(err, errors.ErrUnsupported) {
@@ -34,11 +46,4 @@ func open(t *testing.T) *iouring.Poller {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func TestPoller(t *testing.T) {
-	pollertest.Test(t, func(t *testing.T) poller.Poller {
-		runtime.LockOSThread() // Wait is exact for what the same thread armed
-		return open(t)
-	})
 }

@@ -25,7 +25,7 @@ type loop struct {
 	last waitctx.ID
 }
 
-func newLoop(t *testing.T, open func(*testing.T) *iouring.Poller) *loop {
+func newLoop(t *testing.T, open func(testing.TB) *iouring.Poller) *loop {
 	t.Helper()
 	runtime.LockOSThread()
 	fdtest.Check(t)
@@ -99,7 +99,7 @@ func readable(t *testing.T, num int) bool {
 }
 
 // small makes a poller whose rings are full at once.
-func small(t *testing.T) *iouring.Poller {
+func small(t testing.TB) *iouring.Poller {
 	t.Helper()
 	open(t).Close() // skips
 	p, err := iouring.NewSized(2, 4)

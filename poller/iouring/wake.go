@@ -18,7 +18,7 @@ func (p *Poller) Wake() error {
 	if p.woken.Load() {
 		return nil
 	}
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
 		return waitctx.ErrClosed

@@ -7,7 +7,8 @@ import (
 )
 
 const document = "# Backends\n\n- `a` `TestElsewhere`: not under the heading\n\n" +
-	"## Skips\n\n- `a` `TestNamed/x`: why\n- `a` `TestBare`\n\n## Limits\n\n- `a` `TestLater`: no\n"
+	"## Skips\n\n- `a` `TestNamed/x`: why\n- `a` `TestBare`\n\n## Limits\n\n- `a` `TestLater`: no\n" +
+	"## Skips elsewhere\n\n- `b` `*`: why\n"
 
 func line(action, name, output string) string {
 	return `{"Action":"` + action + `","Package":"bide/a","Test":"` + name + `","Output":"` + output + `"}` + "\n"
@@ -34,11 +35,33 @@ func TestJudge(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = r.judge(allowed(document), "doc.md", io.Discard)
+			err = r.judge(allowed(document, []string{"Skips"}), "doc.md", io.Discard)
 			if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("judge() = %v, want %q", err, tc.want)
 			}
 		})
+	}
+}
+
+func TestSkipsUnderAnotherHeading(t *testing.T) {
+	whole := strings.ReplaceAll(line("skip", "TestAny", ""), "bide/a", "bide/b")
+	for _, tc := range []struct {
+		in       string
+		headings []string
+		named    bool
+	}{
+		{whole, []string{"Skips elsewhere", "Skips"}, true},
+		{whole, []string{"Skips"}, false},
+		{line("skip", "TestNamed/x", ""), []string{"Skips elsewhere", "Skips"}, true},
+		{line("skip", "TestOther", ""), []string{"Skips elsewhere", "Skips"}, false},
+	} {
+		r, err := read(strings.NewReader(tc.in))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.judge(allowed(document, tc.headings), "doc.md", io.Discard); (err == nil) != tc.named {
+			t.Errorf("judge(%s) with headings %q = %v, want it named: %v", tc.in, tc.headings, err, tc.named)
+		}
 	}
 }
 
