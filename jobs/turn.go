@@ -95,9 +95,6 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 	if timeout != 0 {
 		s.asleep.Store(false)
 	}
-	if s.dog != nil {
-		s.dog.begin()
-	}
 	switch {
 	case n > 0:
 		s.tell(n)
@@ -105,6 +102,9 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 		return ErrClosed
 	case err != nil:
 		return err
+	}
+	if s.dog != nil {
+		s.dog.begin()
 	}
 	if s.posted.Load() {
 		s.drainInbox()
