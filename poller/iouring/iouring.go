@@ -199,7 +199,7 @@ func (p *Poller) Close() error {
 	for i := range p.slots {
 		p.abandonLocked(uint32(i))
 	}
-	p.flushLocked(0)
+	p.flushLocked(0, true)
 	p.drainLocked()
 	err := p.ring.close()
 	p.shut = true
@@ -288,8 +288,7 @@ func (p *Poller) deleteLocked(i uint32) {
 // undone: a refusal completes before io_uring_enter(2) returns.
 func (p *Poller) settleLocked(changes []waitctx.Change) {
 	before := p.stats.Enters
-	errno := p.flushLocked(0)
-	p.noteLocked()
+	errno := p.flushLocked(0, true)
 	p.drainLocked()
 	p.stats.Ctl += p.stats.Enters - before
 	for i := range changes {
@@ -328,7 +327,7 @@ func (p *Poller) announceLocked() {
 		return
 	}
 	before := p.stats.Enters
-	p.flushLocked(len(p.rearms))
+	p.flushLocked(len(p.rearms), false)
 	if p.woken.Load() {
 		p.kickLocked()
 	}

@@ -182,8 +182,9 @@ func cancel(cookie uint64) sqe {
 }
 
 // flushLocked arms what was added, and at most limit of the rearms, and cancels
-// what is to be cancelled. What completes meanwhile stays in the ring.
-func (p *Poller) flushLocked(limit int) unix.Errno {
+// what is to be cancelled. What completes meanwhile is left in the ring, for
+// whoever sleeps on it, unless it is to be noted.
+func (p *Poller) flushLocked(limit int, note bool) unix.Errno {
 	for {
 		more := p.stageLocked(limit)
 		if p.ring.staged() == 0 && !more {
@@ -191,6 +192,9 @@ func (p *Poller) flushLocked(limit int) unix.Errno {
 		}
 		if errno := p.submitLocked(); errno != 0 {
 			return errno
+		}
+		if note {
+			p.noteLocked()
 		}
 	}
 }

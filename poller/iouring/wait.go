@@ -43,7 +43,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	if !p.closed.Load() {
 		p.woken.Store(false)
 		if p.nested {
-			p.flushLocked(len(p.rearms)) // FD must be readable, or turn so
+			p.flushLocked(len(p.rearms), false) // FD must be readable, or turn so
 		}
 	}
 	return n, err
