@@ -33,7 +33,7 @@ bench:
 
 # Measures examples/echo beside other libraries' echo servers: about 12 minutes, with cc.
 bench-peers:
-	cd bench/peers && go test . && go run . -out ../RESULTS.md
+	cd bench/peers && go test . && go run . -out ../RESULTS.md -charts ..
 
 # Every fuzz target there is, one after the other.
 fuzz:

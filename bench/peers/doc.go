@@ -16,5 +16,8 @@
 // the next. A ratio is taken within a round, and the median over the rounds is
 // reported with the least and the greatest.
 //
+// With -json the single results are kept, from which -from makes the report and
+// the charts again.
+//
 // The module is apart so that bide's own requires none of the rivals.
 package main

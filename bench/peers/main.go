@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,13 +17,14 @@ import (
 
 // options are the flags.
 type options struct {
-	out, raw string
-	rounds   int
-	conns    []int
-	idle     int
-	time     time.Duration
-	servers  []*server
-	cores    [2]int // of the server, of the load
+	out, raw, charts, from string
+
+	rounds  int
+	conns   []int
+	idle    int
+	time    time.Duration
+	servers []*server
+	cores   [2]int // of the server, of the load
 }
 
 func main() {
@@ -38,39 +38,53 @@ func main() {
 	}
 }
 
-// run builds, measures and reports.
+// run measures, or reads what was measured before, and reports.
 func run(o *options) error {
-	dir, err := os.MkdirTemp("", "bide-peers")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	fmt.Fprintln(os.Stderr, "building")
-	if err := build(dir, o.servers); err != nil {
-		return err
-	}
-	results, err := measure(o, filepath.Join(dir, "load"))
+	r, err := o.record()
 	if err != nil {
 		return err
 	}
 	if o.raw != "" {
-		b, err := json.MarshalIndent(results, "", "\t")
-		if err != nil {
+		if err := r.write(o.raw); err != nil {
 			return err
 		}
-		if err := os.WriteFile(o.raw, append(b, '\n'), 0o666); err != nil {
+	}
+	if o.charts != "" {
+		if err := r.charts(o.charts); err != nil {
 			return err
 		}
 	}
 	var text bytes.Buffer
-	if err := report(&text, o, results); err != nil {
-		return err
+	r.report(&text)
+	if o.charts != "" {
+		r.linkCharts(&text, filepath.Dir(o.out), o.charts)
 	}
 	if o.out == "" {
 		_, err := os.Stdout.Write(text.Bytes())
 		return err
 	}
 	return os.WriteFile(o.out, text.Bytes(), 0o666)
+}
+
+// record is what there is to report.
+func (o *options) record() (*record, error) {
+	if o.from != "" {
+		return readRecord(o.from)
+	}
+	dir, err := os.MkdirTemp("", "bide-peers")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	fmt.Fprintln(os.Stderr, "building")
+	if err := build(dir, o.servers); err != nil {
+		return nil, err
+	}
+	results, err := measure(o, filepath.Join(dir, "load"))
+	if err != nil {
+		return nil, err
+	}
+	return newRecord(o.servers, results)
 }
 
 func parseFlags(args []string, out io.Writer) (*options, error) {
@@ -80,6 +94,8 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	fs.SetOutput(io.Discard) // errors are ours to print
 	fs.StringVar(&o.out, "out", "", "`file` for the report (default standard output)")
 	fs.StringVar(&o.raw, "json", "", "`file` for every single result")
+	fs.StringVar(&o.charts, "charts", "", "`directory` for charts")
+	fs.StringVar(&o.from, "from", "", "`file` that -json wrote, to report instead of measuring")
 	fs.IntVar(&o.rounds, "rounds", 5, "rounds")
 	fs.StringVar(&conns, "conns", "1,100,1000,10000", "`numbers` of connections")
 	fs.IntVar(&o.idle, "idle", 10000, "connections to measure memory with; 0: do not")

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os/exec"
@@ -21,6 +22,10 @@ const (
 // settle is how long a server has before its resident memory is read: for its
 // collector, and for what gives memory back.
 const settle = 2 * time.Second
+
+// errNothing is a measurement to be repeated: a machine that others use too may
+// keep a server off its core for all of a short one.
+var errNothing = errors.New("no request was answered")
 
 // result is one measurement of one server in one round.
 type result struct {
@@ -111,7 +116,13 @@ func (m *measurer) rounds(kind string, conns int, rate float64) error {
 			s := m.o.servers[(i+round)%n]
 			m.progress.show("round %d of %d, %s, %s, %s", round+1, m.o.rounds, kind, plural(conns), s.name)
 			r := result{Kind: kind, Server: s.name, Round: round, Conns: conns, Rate: rate}
-			if err := m.one(s, &r); err != nil {
+			err := m.one(s, &r)
+			for range 2 {
+				if err == errNothing {
+					err = m.one(s, &r)
+				}
+			}
+			if err != nil {
 				return fmt.Errorf("%s, %s, %s: %w", s.name, kind, plural(conns), err)
 			}
 			m.results = append(m.results, r)
@@ -138,7 +149,13 @@ func (m *measurer) one(s *server, r *result) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal([]byte(out), &r.load)
+	if err := json.Unmarshal([]byte(out), &r.load); err != nil {
+		return err
+	}
+	if r.Requests == 0 {
+		return errNothing
+	}
+	return nil
 }
 
 // measureIdle reads what the server's resident memory grew by, for connections
