@@ -1,5 +1,3 @@
-//go:build unix
-
 package pollertest
 
 import (
@@ -9,8 +7,6 @@ import (
 
 	"bide/internal/fdtest"
 	"bide/waitctx"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -272,12 +268,8 @@ var deliveryTests = []subtest{
 // some ready and with all.
 func (s *suite) manySources(n int) {
 	s.Helper()
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		s.Fatalf("getrlimit: %v", err)
-	}
-	if uint64(limit.Cur) < uint64(n)+100 {
-		s.Skipf("needs %d descriptors, the limit is %d", n+100, limit.Cur)
+	if limit := fdtest.Limit(s); limit < n+100 {
+		s.Skipf("needs %d descriptors, the limit is %d", n+100, limit)
 	}
 	idle, idleEnd := fdtest.Pipe(s)
 	busy, busyEnd := fdtest.Pipe(s)

@@ -1,16 +1,13 @@
-//go:build unix
-
 package pollertest
 
 import (
 	"math/rand/v2"
 	"runtime"
+	"testing"
 	"time"
 
 	"bide/internal/fdtest"
 	"bide/waitctx"
-
-	"golang.org/x/sys/unix"
 )
 
 // modelTests compare the poller with poll(2) itself, after random operations.
@@ -19,7 +16,11 @@ var modelTests = []subtest{
 		seed := uint64(time.Now().UnixNano())
 		s.Logf("seed %d", seed)
 		m := &model{suite: s, pick: rand.New(rand.NewPCG(seed, 44)).IntN}
-		for range 600 {
+		steps := 600
+		if testing.Short() {
+			steps = 150
+		}
+		for range steps {
 			m.step()
 			m.compare()
 		}
@@ -52,13 +53,13 @@ func (m *model) step() {
 	case 0:
 		m.open()
 	case 1, 2:
-		unix.Write(f.Num(), []byte("data"))
+		f.TryWrite("data")
 	case 3:
 		f.Drain()
 	case 4:
 		f.Fill()
 	case 5:
-		unix.Shutdown(f.Num(), unix.SHUT_WR)
+		f.ShutdownWrite()
 	case 6:
 		m.files = append(m.files, f.Dup())
 	case 7:
@@ -68,7 +69,9 @@ func (m *model) step() {
 		g := m.files[m.pick(len(m.files))]
 		if g != f {
 			m.stray(f)
-			m.files = append(m.files, f.Reopen(g))
+			if d := f.TryReopen(g); d != nil {
+				m.files = append(m.files, d)
+			}
 		}
 	default:
 		m.change(f)
@@ -164,20 +167,28 @@ func (m *model) compare() {
 		}
 	}
 	missing := make(map[waitctx.Token]bool)
+	told := make(map[waitctx.Token]waitctx.Ready)
 	for token := range want {
 		missing[token] = true
 	}
 	size := 1 + m.pick(4)
-	for range 2*len(m.regs) + 2 {
+	start := time.Now()
+	for round := 0; round < 2*len(m.regs)+2 || m.late(len(missing), start); round++ {
 		for _, e := range m.wait(size, 0) {
 			if stray[e.Token] {
 				continue
 			}
-			if ready, ok := want[e.Token]; !ok || strict(e.Ready) != ready {
+			if strict(e.Ready) == 0 {
+				continue // of what systems do not agree on
+			}
+			ready, ok := want[e.Token]
+			if !ok || !m.agrees(strict(e.Ready), ready) {
 				m.Fatalf("Wait told %s of token %#x, want %s",
 					readyString(e.Ready), e.Token, readyString(ready))
 			}
-			delete(missing, e.Token)
+			if told[e.Token] |= strict(e.Ready); told[e.Token] == ready {
+				delete(missing, e.Token)
+			}
 		}
 	}
 	for token := range missing {
@@ -203,6 +214,18 @@ func (m *model) want() map[waitctx.Token]waitctx.Ready {
 	return want
 }
 
+// late says whether to go on waiting for what is missing: where a poll that is
+// cancelled must be over before the next one begins, that takes its time.
+func (m *model) late(missing int, start time.Time) bool {
+	return m.caps.Name == "iocp" && missing > 0 && time.Since(start) < patience
+}
+
+// agrees says whether an event may tell just that. A poll of Windows is over with
+// the first thing that is ready; the rest comes with the next.
+func (m *model) agrees(told, want waitctx.Ready) bool {
+	return told == want || m.caps.Name == "iocp" && told&^want == 0
+}
+
 // strict leaves the bits on which systems agree with their poll(2).
 func strict(r waitctx.Ready) waitctx.Ready {
 	mask := waitctx.ReadyIn | waitctx.ReadyOut
@@ -215,35 +238,5 @@ func strict(r waitctx.Ready) waitctx.Ready {
 // oracle asks poll(2) about one registration, in the contract's terms.
 func oracle(s *model, r reg) waitctx.Ready {
 	s.Helper()
-	fds := []unix.PollFd{{Fd: int32(r.FD)}}
-	if r.Interest&readable != 0 {
-		fds[0].Events |= unix.POLLIN
-	}
-	if r.Interest&writable != 0 {
-		fds[0].Events |= unix.POLLOUT
-	}
-	for {
-		_, err := unix.Poll(fds, 0)
-		if err == nil {
-			break
-		}
-		if err != unix.EINTR {
-			s.Fatalf("poll: %v", err)
-		}
-	}
-	var ready waitctx.Ready
-	for _, bit := range []struct {
-		poll int16
-		told waitctx.Ready
-	}{
-		{unix.POLLIN, waitctx.ReadyIn},
-		{unix.POLLOUT, waitctx.ReadyOut},
-		{unix.POLLERR, waitctx.ReadyErr},
-		{unix.POLLHUP, waitctx.ReadyHup},
-	} {
-		if fds[0].Revents&bit.poll != 0 {
-			ready |= bit.told
-		}
-	}
-	return strict(filter(ready, r.Interest))
+	return strict(filter(fdtest.Poll(s, r.FD, r.Interest), r.Interest))
 }

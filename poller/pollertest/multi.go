@@ -1,5 +1,3 @@
-//go:build unix
-
 package pollertest
 
 import (
@@ -9,8 +7,6 @@ import (
 
 	"bide/internal/fdtest"
 	"bide/waitctx"
-
-	"golang.org/x/sys/unix"
 )
 
 // multiTests are group F.
@@ -45,9 +41,8 @@ var multiTests = []subtest{
 		outer.silent()
 		w.Write("x")
 		outer.expect(nested, waitctx.ReadyIn)
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		if n, err := unix.Poll(fds, 1000); n != 1 || err != nil {
-			s.Errorf("poll(FD()) = %d, %v, want 1", n, err)
+		if got := fdtest.Poll(s, fd, readable); got != waitctx.ReadyIn {
+			s.Errorf("poll(FD()) = %s, want In", readyString(got))
 		}
 		s.expect(reg, waitctx.ReadyIn)
 		r.Drain()
@@ -73,9 +68,11 @@ var multiTests = []subtest{
 			if ready {
 				otherEnd.Write("x")
 			}
-			fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			if n, err := unix.Poll(fds, 0); nested && (n == 1) != ready || err != nil {
-				s.Errorf("poll(FD()) = %d, %v, want %v", n, err, ready)
+			if !nested {
+				continue
+			}
+			if got := fdtest.Poll(s, fd, readable); (got == waitctx.ReadyIn) != ready {
+				s.Errorf("poll(FD()) = %s, want In: %v", readyString(got), ready)
 			}
 		}
 		s.expect(next, waitctx.ReadyIn)
@@ -93,9 +90,8 @@ var multiTests = []subtest{
 			if slices.Contains(before, fd) {
 				continue
 			}
-			flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
-			if err != nil || flags&unix.FD_CLOEXEC == 0 {
-				s.Errorf("F_GETFD of descriptor %d = %#x, %v, want FD_CLOEXEC", fd, flags, err)
+			if inherited, err := fdtest.Inherited(fd); inherited || err != nil {
+				s.Errorf("Inherited(%d) = %v, %v, want false", fd, inherited, err)
 			}
 		}
 	}},
@@ -106,7 +102,7 @@ var multiTests = []subtest{
 		}
 		a, b := fdtest.Socketpair(s)
 		reg := s.add(a, readable|writable)
-		b.Close()
+		b.HangUp()
 		s.expect(reg, waitctx.ReadyHup)
 		s.suppress(reg)
 		s.idle(d)

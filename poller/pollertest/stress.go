@@ -1,5 +1,3 @@
-//go:build unix
-
 package pollertest
 
 import (

@@ -1,5 +1,3 @@
-//go:build unix
-
 package pollertest
 
 import (
@@ -10,8 +8,6 @@ import (
 	"bide/internal/fdtest"
 	"bide/poller"
 	"bide/waitctx"
-
-	"golang.org/x/sys/unix"
 )
 
 // patience is how long something that has to happen may take. Nothing waits
@@ -29,7 +25,7 @@ var lastID atomic.Uint64
 func Test(t *testing.T, open func(t *testing.T) poller.Poller) {
 	for _, list := range [][]subtest{
 		deliveryTests, deleteTests, statusTests, wakeTests, timeTests,
-		concurrencyTests, stressTests, multiTests, suppressTests, modelTests,
+		concurrencyTests, stressTests, multiTests, handleTests, suppressTests, modelTests,
 	} {
 		for _, st := range list {
 			t.Run(st.name, func(t *testing.T) {
@@ -213,9 +209,5 @@ func (s *suite) idle(d time.Duration) {
 // processorTime is what the process has used so far.
 func processorTime(s *suite) time.Duration {
 	s.Helper()
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
-		s.Fatalf("getrusage: %v", err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return fdtest.ProcessorTime(s)
 }

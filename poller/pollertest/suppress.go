@@ -1,5 +1,3 @@
-//go:build unix
-
 package pollertest
 
 import (
@@ -127,9 +125,12 @@ var suppressTests = []subtest{
 	}},
 }
 
-// ctl is how many calls the poller has made to change what the kernel watches,
-// if it has a method Stats whose result counts them in a field Ctl.
-func (s *suite) ctl() (int64, bool) {
+// ctl is how many calls the poller has made to change what the kernel watches.
+func (s *suite) ctl() (int64, bool) { return s.stat("Ctl") }
+
+// stat is a count that the poller keeps, if it has a method Stats whose result
+// has a field of that name.
+func (s *suite) stat(name string) (int64, bool) {
 	stats := reflect.ValueOf(s.Poller).MethodByName("Stats")
 	if !stats.IsValid() || stats.Type().NumIn() != 0 || stats.Type().NumOut() != 1 {
 		return 0, false
@@ -138,7 +139,7 @@ func (s *suite) ctl() (int64, bool) {
 	if v.Kind() != reflect.Struct {
 		return 0, false
 	}
-	switch f := v.FieldByName("Ctl"); {
+	switch f := v.FieldByName(name); {
 	case !f.IsValid():
 		return 0, false
 	case f.CanInt():

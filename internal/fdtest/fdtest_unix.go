@@ -80,6 +80,12 @@ func (f *File) Reopen(g *File) *File {
 	return New(f.t, f.num)
 }
 
+// TryReopen is Reopen, where that may fail. Here it does not.
+func (f *File) TryReopen(g *File) *File {
+	f.t.Helper()
+	return f.Reopen(g)
+}
+
 // Write writes s and fails the test unless all of it was taken.
 func (f *File) Write(s string) {
 	f.t.Helper()
@@ -159,7 +165,7 @@ func Socket(t testing.TB) *File {
 }
 
 // Listen opens a TCP listener on a free port of the loopback address.
-func Listen(t testing.TB) (*File, unix.Sockaddr) {
+func Listen(t testing.TB) (*File, Addr) {
 	t.Helper()
 	l := Socket(t)
 	if err := unix.Bind(l.num, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
