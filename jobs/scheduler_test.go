@@ -1,5 +1,3 @@
-//go:build unix
-
 package jobs_test
 
 import (
@@ -12,8 +10,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"bide/jobs"
 	"bide/poller"
@@ -58,19 +54,6 @@ func on(t *testing.T, poller jobs.Option, fn func(t *testing.T, s *jobs.Schedule
 	}
 }
 
-func pipe(t *testing.T) (r, w int) {
-	t.Helper()
-	var p [2]int
-	if err := unix.Pipe(p[:]); err != nil {
-		t.Fatal(err)
-	}
-	for _, fd := range p {
-		unix.SetNonblock(fd, true)
-		t.Cleanup(func() { unix.Close(fd) })
-	}
-	return p[0], p[1]
-}
-
 // turns runs the scheduler until done reports true, for ten seconds at most.
 func turns(t *testing.T, s *jobs.Scheduler, done func() bool) {
 	t.Helper()
@@ -94,12 +77,12 @@ func TestJobWaitsForPipe(t *testing.T) {
 		done := false
 		s.Go(func(j jobs.Job) error {
 			err = j.Wait(waitctx.FD(r), waitctx.Readable)
-			unix.Read(r, got[:])
+			sysRead(r, got[:])
 			done = true
 			return err
 		})
 		s.Go(func(j jobs.Job) error {
-			unix.Write(w, []byte("hello"))
+			sysWrite(w, []byte("hello"))
 			return nil
 		})
 		turns(t, s, func() bool { return done })
@@ -119,7 +102,7 @@ func TestRefusedDescriptorResumesWithError(t *testing.T) {
 			return nil
 		})
 		turns(t, s, func() bool { return done })
-		if !errors.Is(err, unix.EBADF) {
+		if !errors.Is(err, errBadFD) {
 			t.Errorf("Wait(12345) = %v, want EBADF", err)
 		}
 	})
@@ -236,7 +219,7 @@ func TestWatchRestsWithoutAJob(t *testing.T) {
 		watch, err := s.Watch(&wc, func(j jobs.Job) error {
 			starts++
 			var b [1]byte
-			n, _ := unix.Read(r, b[:]) // one byte at a time: returns undrained
+			n, _ := sysRead(r, b[:]) // one byte at a time: returns undrained
 			read += n
 			return nil
 		})
@@ -246,7 +229,7 @@ func TestWatchRestsWithoutAJob(t *testing.T) {
 		if _, err := s.RunOnce(0); err != nil || s.Live() != 0 {
 			t.Fatalf("RunOnce() = %v with %d jobs, want none", err, s.Live())
 		}
-		unix.Write(w, []byte("abc"))
+		sysWrite(w, []byte("abc"))
 		turns(t, s, func() bool { return read == 3 })
 		s.RunOnce(0)
 		if starts != 3 || s.Live() != 0 {
@@ -295,7 +278,7 @@ func TestUndrainedUnawaitedWaitCostsNothing(t *testing.T) {
 	each(t, func(t *testing.T, s *jobs.Scheduler) {
 		r, w := pipe(t)
 		r2, _ := pipe(t)
-		unix.Write(w, []byte("x"))
+		sysWrite(w, []byte("x"))
 		s.Go(func(j jobs.Job) error {
 			if err := j.Wait(waitctx.FD(r), 0); err != nil {
 				return err

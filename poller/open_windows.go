@@ -3,5 +3,5 @@ package poller
 import "bide/poller/iocp"
 
 func backends() []backend {
-	return []backend{{"iocp", func() (Poller, error) { return iocp.New() }}}
+	return []backend{{name: "iocp", open: func() (Poller, error) { return iocp.New() }}}
 }

@@ -1,5 +1,3 @@
-//go:build unix
-
 package jobnet_test
 
 import (
@@ -8,7 +6,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -59,6 +56,9 @@ func TestConn(t *testing.T) {
 	for _, network := range []string{"tcp", "unix"} {
 		for _, mode := range []string{"goroutines", "jobs"} {
 			t.Run(network+"/"+mode, func(t *testing.T) {
+				if network == "unix" {
+					needUnixSockets(t)
+				}
 				eachBackend(t, func(t *testing.T, s loop) {
 					nettest.TestConn(t, func() (c1, c2 net.Conn, stop func(), err error) {
 						a, b := s.pair(t, network)
@@ -176,7 +176,7 @@ func TestHalfClose(t *testing.T) {
 		if n, err := a.Read(buf); string(buf[:n]) != "answer" || err != nil {
 			t.Errorf("Read() = %q, %v after CloseWrite, want the answer", buf[:n], err)
 		}
-		if _, err := a.Write([]byte("more")); !errors.Is(err, syscall.EPIPE) {
+		if _, err := a.Write([]byte("more")); !errors.Is(err, errPipe) {
 			t.Errorf("Write() = %v after CloseWrite, want EPIPE", err)
 		}
 		reading := s.begin(func(j jobs.Job) error { _, err := a.In(j).Read(buf); return err })

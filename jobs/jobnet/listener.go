@@ -22,12 +22,20 @@ type Listener struct {
 }
 
 // Option configures Listen.
-type Option func(*net.ListenConfig)
+type Option func(*listenConfig)
+
+type listenConfig struct {
+	net.ListenConfig
+	shared bool
+}
 
 // ReusePort sets SO_REUSEPORT, so that each loop has a listener of its own and
-// the kernel spreads connections over them.
+// the kernel spreads connections over them. Windows has no such option: there the
+// listeners of one process that name the same address share a socket, and a
+// connection goes to the first that accepts it.
 func ReusePort() Option {
-	return func(lc *net.ListenConfig) {
+	return func(lc *listenConfig) {
+		lc.shared = true
 		lc.Control = func(_, _ string, c syscall.RawConn) error {
 			var err error
 			if cerr := c.Control(func(fd uintptr) { err = sysReusePort(int(fd)) }); cerr != nil {
@@ -46,10 +54,16 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 	default:
 		return nil, &net.OpError{Op: "listen", Net: network, Err: net.UnknownNetworkError(network)}
 	}
-	var lc net.ListenConfig
+	var lc listenConfig
 	lc.SetMultipathTCP(false) // plain TCP is cheaper, and what the options are for
+	lc.Control = exclusive
 	for _, o := range opts {
 		o(&lc)
+	}
+	if lc.shared {
+		if l, err := sharedListener(s, network, address); l != nil || err != nil {
+			return l, err
+		}
 	}
 	nl, err := lc.Listen(context.Background(), network, address)
 	if err != nil {
@@ -59,6 +73,9 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 	if err != nil {
 		nl.Close()
 		return nil, err
+	}
+	if lc.shared {
+		sysShare(l.fd, network, address, l.addr.String())
 	}
 	return l, nil
 }

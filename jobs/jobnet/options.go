@@ -14,7 +14,11 @@ func (c *Conn) CloseWrite() error {
 
 // CloseRead ends reading: reads return io.EOF.
 func (c *Conn) CloseRead() error {
-	return c.opError("close", c.control(func(fd int) error { return sysShutdown(fd, false) }))
+	err := c.control(func(fd int) error { return sysShutdown(fd, false) })
+	if err == nil && sysShutdownIsSilent {
+		c.s.Post(func() { c.rd.nudge() })
+	}
+	return c.opError("close", err)
 }
 
 // SetNoDelay turns Nagle's algorithm off (the default) or on.

@@ -1,4 +1,4 @@
-//go:build !unix || illumos || solaris
+//go:build !windows && (!unix || illumos || solaris)
 
 package jobnet
 

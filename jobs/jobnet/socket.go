@@ -45,6 +45,7 @@ type half struct {
 	held     bool         // the poller may hold the registration
 	drained  bool         // the last read took all there was
 	streak   uint8        // calls that did not pause since one did
+	nudges   uint8        // counted, so that a wait can tell that there was one
 }
 
 // The keys of the waits, each the socket itself: no allocation, and a name for
@@ -79,6 +80,17 @@ func (h *half) applyDeadline() {
 		t = started.Add(time.Duration(d))
 	}
 	h.w.SetDeadline(t)
+}
+
+// nudge has whoever waits try again: they come back by a deadline that is not
+// theirs.
+func (h *half) nudge() {
+	if h.w != (jobs.Watch{}) {
+		h.nudges++
+		h.drained = false
+		h.w.SetDeadline(started)
+		h.applyDeadline()
+	}
 }
 
 // watch registers a direction with the scheduler, once.
@@ -261,7 +273,7 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 	if j.Scheduler() != k.s {
 		return errForeign
 	}
-	err := k.watch(h)
+	err, nudges := k.watch(h), h.nudges
 	if err == nil {
 		err = h.w.Wait(j)
 	}
@@ -270,6 +282,8 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		return nil
 	case k.closed.Load():
 		return k.closedError()
+	case err == os.ErrDeadlineExceeded && h.nudges != nudges:
+		return k.check(h)
 	case errors.Is(err, jobs.ErrClosed):
 		return net.ErrClosed
 	}
