@@ -3,7 +3,7 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-arm64
+.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-arm64 test-iocp
 
 test:
 	go test ./...
@@ -51,3 +51,7 @@ skips:
 # Builds a program in another module by the README's recipe.
 embed:
 	.ci/embed
+
+# Runs the tests of poller/iocp, jobs and jobnet under Wine.
+test-iocp:
+	.ci/test-iocp

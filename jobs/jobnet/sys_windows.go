@@ -99,7 +99,8 @@ func sysAccept(fd int) (int, address, syscall.Errno) {
 	r, _, e := syscall.SyscallN(procAccept.Addr(), uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
 	h := windows.Handle(r)
 	if h == windows.InvalidHandle {
-		if e == windows.WSAECONNRESET {
+		switch e {
+		case windows.WSAECONNRESET, windows.WSAECONNABORTED, windows.WSAENOTCONN:
 			e = syscall.ECONNABORTED
 		}
 		return -1, address{}, errno(e)
