@@ -147,6 +147,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		Files:     waitctx.RejectFiles,
 		Waitables: true,
 		Pipes:     true,
+		Priority:  true,
 	}
 }
 
