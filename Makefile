@@ -3,7 +3,7 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-arm64 test-iocp
+.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-peers test-arm64 test-iocp
 
 test:
 	go test ./...
@@ -34,6 +34,10 @@ bench:
 # Measures examples/echo beside other libraries' echo servers: about 12 minutes, with cc.
 bench-peers:
 	cd bench/peers && go test . && go run . -out ../RESULTS.md -charts ..
+
+# The servers of bench/peers build, and echo what they are sent.
+test-peers:
+	cd bench/peers && go vet ./... && go test .
 
 # Every fuzz target there is, one after the other.
 fuzz:
