@@ -33,8 +33,8 @@ func onEpoll(t testing.TB) (*jobs.Scheduler, *epoll.Poller) {
 // times, signalled before each pause and drained after it.
 func TestStableDescriptorCostsOneEpollCtl(t *testing.T) {
 	pauses := 1_000_000
-	if raceEnabled {
-		pauses = 20_000 // the detector makes each about 50 times dearer; the count below is as strict
+	if raceEnabled || testing.Short() {
+		pauses = 20_000 // the detector makes each about 50 times dearer, an emulator too; the count below is as strict
 	}
 	s, p := onEpoll(t)
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
