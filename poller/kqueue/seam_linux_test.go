@@ -498,7 +498,7 @@ func TestReuseIsSeenWhereverAKnoteIsTouched(t *testing.T) {
 				r.Suppress(c.FD, c.ID)
 				r.silent() // and disables the knote
 				g, _ := fdtest.Socketpair(r)
-				f = f.Reopen(g)
+				f.Reopen(g)
 				touch(r, c)
 				r.expect(c, waitctx.ReadyClosed)
 				r.silent()
