@@ -26,7 +26,8 @@ type Poller struct {
 	sys    kqsys.Sys
 	caps   kqsys.Caps
 	wake   waker
-	closed atomic.Bool // set under mu
+	closed atomic.Bool  // set under mu
+	queue  atomic.Int32 // goroutines at mu, besides the one that waits
 
 	mu      sync.Mutex // guards everything below; the wake's own lock is taken inside it
 	left    sync.Cond  // signalled when the waiter leaves, and when the descriptors are closed
@@ -101,7 +102,7 @@ func NewOn(sys kqsys.Sys) (*Poller, error) {
 // order of changes; every change is tried, its Err is set, and the errors are
 // returned joined. A Wait under way takes the changes into account.
 func (p *Poller) Apply(changes []waitctx.Change) error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if !p.closed.Load() {
 		p.flushLocked()
@@ -177,7 +178,7 @@ func (p *Poller) Caps() waitctx.Caps {
 // FD returns a descriptor that is readable when Wait has something to return.
 // It stays the same while the poller is open.
 func (p *Poller) FD() (waitctx.FD, bool) {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
 		return waitctx.BadFD, false
@@ -194,7 +195,7 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 
 // Stats returns the counts so far.
 func (p *Poller) Stats() Stats {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
@@ -205,7 +206,7 @@ func (p *Poller) Stats() Stats {
 // The wake comes first: closing a kqueue does not end a kevent(2) on it
 // everywhere.
 func (p *Poller) Close() error {
-	p.mu.Lock()
+	p.lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
@@ -224,6 +225,15 @@ func (p *Poller) Close() error {
 	p.shut = true
 	p.left.Broadcast()
 	return errors.Join(errs...)
+}
+
+// lock takes mu for a goroutine that does not wait. A loop of Waits that
+// return at once would leave the lock to others only when the runtime finds
+// that they starve, after a millisecond; so Wait asks whether somebody queues.
+func (p *Poller) lock() {
+	p.queue.Add(1)
+	p.mu.Lock()
+	p.queue.Add(-1)
 }
 
 // applyLocked carries out one change, or puts it into the batch, which sets

@@ -29,6 +29,9 @@ const (
 // A second goroutine gets waitctx.ErrBusy, and a poller closed before or
 // during Wait answers waitctx.ErrClosed.
 func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	if p.queue.Load() != 0 {
+		runtime.Gosched()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed.Load() {
