@@ -75,7 +75,7 @@ func openAtOnce(t *testing.T, addr string, n int) []*tls.Conn {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		c.SetDeadline(time.Now().Add(2 * time.Minute))
+		c.SetDeadline(time.Now().Add(4 * time.Minute))
 		conns[i] = tls.Client(c, config)
 	}
 	var wg sync.WaitGroup

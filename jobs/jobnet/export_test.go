@@ -4,5 +4,7 @@ package jobnet
 // takes away.
 func BuffersFound() bool { return rawInputField.known && handField.known && inputField.known }
 
-// Held is the capacity of the buffers that crypto/tls has of t. Loop only.
-func (t *TLSConn) Held() int { return rawInputField.of(t.tls).Cap() + handField.of(t.tls).Cap() }
+// Held is the size of the buffers that crypto/tls has of t. Loop only.
+func (t *TLSConn) Held() int {
+	return rawInputField.of(t.tls).Cap() + handField.of(t.tls).Cap() + int(inputField.of(t.tls).Size())
+}

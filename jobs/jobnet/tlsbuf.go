@@ -69,6 +69,7 @@ func (t *TLSConn) takeBack() {
 		return
 	}
 	*rawInputField.of(t.tls) = bytes.Buffer{}
+	*inputField.of(t.tls) = bytes.Reader{} // it holds on to the last record
 	*handField.of(t.tls) = bytes.Buffer{}
 	if t.lent != nil {
 		buffers.Put(t.lent)
