@@ -11,19 +11,21 @@ import (
 
 // TestVanish has clients go away in the middle of their handshake.
 func TestVanish(t *testing.T) {
-	r := start(t, "-backend", serve(t, echo))
-	hello := clientHello(t)
-	for i := range 20 {
-		c := plain(t, r)
-		c.Write(hello[:len(hello)*i/20])
-		if i%2 == 0 {
-			c.SetLinger(0) // a reset
+	eachPoller(t, func(t *testing.T, poller string) {
+		r := start(t, "-backend", serve(t, echo), "-poller", poller)
+		hello := clientHello(t)
+		for i := range 20 {
+			c := plain(t, r)
+			c.Write(hello[:len(hello)*i/20])
+			if i%2 == 0 {
+				c.SetLinger(0) // a reset
+			}
+			c.Close()
 		}
-		c.Close()
-	}
-	eventually(t, "20 handshake errors", func() bool { return r.status().HandshakeErrors == 20 })
-	eventually(t, "all closed", func() bool { return r.open.Load() == 0 })
-	roundTrip(t, secure(t, r, tls.VersionTLS13), "still serving")
+		eventually(t, "20 handshake errors", func() bool { return r.status().HandshakeErrors == 20 })
+		eventually(t, "all closed", func() bool { return r.open.Load() == 0 })
+		roundTrip(t, secure(t, r, tls.VersionTLS13), "still serving")
+	})
 }
 
 // clientHello records the first message of a TLS client.
@@ -44,13 +46,15 @@ func clientHello(t *testing.T) []byte {
 
 // TestGarbage sends something else than TLS.
 func TestGarbage(t *testing.T) {
-	r := start(t, "-backend", serve(t, echo))
-	c := plain(t, r)
-	io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
-	if _, err := io.Copy(io.Discard, c); err != nil && !isReset(err) {
-		t.Fatal("the connection is not closed: ", err)
-	}
-	eventually(t, "a handshake error", func() bool { return r.status().HandshakeErrors == 1 })
+	eachPoller(t, func(t *testing.T, poller string) {
+		r := start(t, "-backend", serve(t, echo), "-poller", poller)
+		c := plain(t, r)
+		io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+		if _, err := io.Copy(io.Discard, c); err != nil && !isReset(err) {
+			t.Fatal("the connection is not closed: ", err)
+		}
+		eventually(t, "a handshake error", func() bool { return r.status().HandshakeErrors == 1 })
+	})
 }
 
 // TestHandshakeTimeout: one that says nothing is closed.

@@ -158,34 +158,36 @@ func TestByteByByte(t *testing.T) {
 
 // Test200 has 200 connections at a time, then at rest.
 func Test200(t *testing.T) {
-	r := start(t, "-backend", serve(t, echo), "-admin", "127.0.0.1:0")
-	conns := make([]*tls.Conn, 200)
-	var wg sync.WaitGroup
-	for i := range conns {
-		conns[i] = tls.Client(plain(t, r), &tls.Config{InsecureSkipVerify: true})
-		wg.Go(func() {
-			if _, err := io.WriteString(conns[i], strings.Repeat("x", 1024)); err != nil {
-				t.Error(err)
-				return
-			}
-			if _, err := io.ReadFull(conns[i], make([]byte, 1024)); err != nil {
-				t.Error(err)
-			}
+	eachPoller(t, func(t *testing.T, poller string) {
+		r := start(t, "-backend", serve(t, echo), "-poller", poller, "-admin", "127.0.0.1:0")
+		conns := make([]*tls.Conn, 200)
+		var wg sync.WaitGroup
+		for i := range conns {
+			conns[i] = tls.Client(plain(t, r), &tls.Config{InsecureSkipVerify: true})
+			wg.Go(func() {
+				if _, err := io.WriteString(conns[i], strings.Repeat("x", 1024)); err != nil {
+					t.Error(err)
+					return
+				}
+				if _, err := io.ReadFull(conns[i], make([]byte, 1024)); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if t.Failed() {
+			return
+		}
+		eventually(t, "200 connections without a job", func() bool {
+			s := r.status()
+			return s.Connections == 200 && s.JobsLive == 0
 		})
-	}
-	wg.Wait()
-	if t.Failed() {
-		return
-	}
-	eventually(t, "200 connections without a job", func() bool {
-		s := r.status()
-		return s.Connections == 200 && s.JobsLive == 0
+		for i, c := range conns {
+			roundTrip(t, c, fmt.Sprint("once more ", i))
+			c.Close()
+		}
+		eventually(t, "all closed", func() bool { return r.open.Load() == 0 })
 	})
-	for i, c := range conns {
-		roundTrip(t, c, fmt.Sprint("once more ", i))
-		c.Close()
-	}
-	eventually(t, "all closed", func() bool { return r.open.Load() == 0 })
 }
 
 // TestMaxConns: one more than may be waits for one that goes.
