@@ -268,15 +268,20 @@ var deliveryTests = []subtest{
 // some ready and with all.
 func (s *suite) manySources(n int) {
 	s.Helper()
-	if limit := fdtest.Limit(s); limit < n+100 {
-		s.Skipf("needs %d descriptors, the limit is %d", n+100, limit)
+	if limit := fdtest.Limit(s); limit < n+n/25+100 {
+		s.Skipf("needs %d descriptors, the limit is %d", n+n/25+100, limit)
 	}
-	idle, idleEnd := fdtest.Pipe(s)
-	busy, busyEnd := fdtest.Pipe(s)
-	busyEnd.Write("x")
+	var idle, idleEnd, busy, busyEnd *fdtest.File
+	var idleEnds []*fdtest.File
 	var all, ready []reg
 	var changes []waitctx.Change
 	for i := range n {
+		if i%100 == 0 {
+			idle, idleEnd = fdtest.Pipe(s)
+			busy, busyEnd = fdtest.Pipe(s)
+			idleEnds = append(idleEnds, idleEnd)
+			busyEnd.Write("x")
+		}
 		f := idle
 		if i%10 == 0 {
 			f = busy
@@ -290,7 +295,9 @@ func (s *suite) manySources(n int) {
 	}
 	s.apply(changes...)
 	s.expectAll(64, ready...)
-	idleEnd.Write("x")
+	for _, f := range idleEnds {
+		f.Write("x")
+	}
 	s.expectAll(256, all...)
 	for i, r := range all {
 		changes[i] = r.delete()

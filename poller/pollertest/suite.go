@@ -162,15 +162,18 @@ func (s *suite) expectAll(size int, regs ...reg) {
 	for _, r := range regs {
 		missing[r.Token], known[r.Token] = true, true
 	}
-	for start := time.Now(); len(missing) > 0; {
-		if time.Since(start) > patience {
+	for progress := time.Now(); len(missing) > 0; {
+		if time.Since(progress) > patience {
 			s.Fatalf("%d of %d ready registrations were never told", len(missing), len(regs))
 		}
 		for _, e := range s.wait(size, patience) {
 			if !known[e.Token] {
 				s.Fatalf("Wait told token %#x (%s), which is not expected", e.Token, readyString(e.Ready))
 			}
-			delete(missing, e.Token)
+			if missing[e.Token] {
+				delete(missing, e.Token)
+				progress = time.Now()
+			}
 		}
 	}
 }
