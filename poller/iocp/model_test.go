@@ -265,7 +265,6 @@ type modelWait struct {
 	is     bool // signalled
 	armed  bool
 	cookie uintptr
-	open   int
 }
 
 func (m *model) event(fd waitctx.FD, stays bool) *modelWait {

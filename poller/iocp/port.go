@@ -75,34 +75,34 @@ const (
 // packet is OVERLAPPED_ENTRY. The cookie stands where a pointer to an
 // OVERLAPPED would; it is none, so that the collector must not see it as one.
 type packet struct {
-	key      uintptr
-	cookie   uintptr
-	internal uintptr
-	bytes    uint32
+	key    uintptr
+	cookie uintptr
+	_      uintptr // Internal
+	_      uint32  // dwNumberOfBytesTransferred
 }
 
 // op is what the kernel writes a poll's outcome to: the IO_STATUS_BLOCK and the
 // AFD_POLL_INFO, which is both the question and the answer.
 type op struct {
-	status      uintptr // NTSTATUS, in a union with a pointer
-	information uintptr
-	info        pollInfo
-	_           [16]byte
+	status uintptr // NTSTATUS, in a union with a pointer
+	_      uintptr // Information
+	info   pollInfo
+	_      [16]byte
 }
 
 // pollInfo is AFD_POLL_INFO for one handle.
 type pollInfo struct {
-	timeout   int64 // absolute if positive, in units of 100 ns
-	handles   uint32
-	exclusive uint32
-	target    target
+	timeout int64 // absolute if positive, in units of 100 ns
+	handles uint32
+	_       uint32 // Exclusive: other polls of the socket would end
+	target  target
 }
 
 // target is AFD_POLL_HANDLE_INFO.
 type target struct {
 	handle uintptr
 	events uint32
-	status uint32
+	_      uint32 // Status
 }
 
 // status is an NTSTATUS.
