@@ -5,6 +5,7 @@ package iouring_test
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -262,24 +263,19 @@ func TestCloseLetsGoOfTheFiles(t *testing.T) {
 // until the function returned is called, and then ends.
 func elsewhere(t *testing.T, fn func()) (end func()) {
 	t.Helper()
-	done, quit := make(chan struct{}), make(chan struct{})
-	ended := make(chan struct{})
+	done, ended := make(chan struct{}), make(chan struct{})
+	var quit atomic.Bool
 	go func() {
 		defer close(ended)
 		runtime.LockOSThread() // and never unlocked, so that the thread ends
 		fn()
 		close(done)
-		for {
-			select {
-			case <-quit:
-				return
-			default: // busy: a parked thread would look at once
-			}
+		for !quit.Load() { // busy: a parked thread would look at once
 		}
 	}()
 	<-done
 	return func() {
-		close(quit)
+		quit.Store(true)
 		<-ended
 	}
 }
