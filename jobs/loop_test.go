@@ -431,3 +431,42 @@ func TestTokensOfAnEndedJobAreStale(t *testing.T) {
 		t.Error("the event of the ended job resumed the next one")
 	}
 }
+
+// refuser refuses every add.
+type refuser struct{ *pollertest.Memory }
+
+var errRefused = errors.New("refused")
+
+func (p refuser) Apply(changes []waitctx.Change) error {
+	var err error
+	for i := range changes {
+		if changes[i].Op == waitctx.OpAdd {
+			changes[i].Err, err = errRefused, errRefused
+		}
+	}
+	return err
+}
+
+// What rests on a wait that the kernel refuses must hear of it.
+func TestRefusedWatchStartsItsFunction(t *testing.T) {
+	s, err := jobs.New(jobs.WithPoller(refuser{pollertest.NewMemory()}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var wc waitctx.WaitCtx
+	cleaned := false
+	wc.Set("k", waitctx.Wait{FD: 5, Cleanup: func(any, waitctx.Wait) { cleaned = true }})
+	var got []error
+	w, err := s.Watch(&wc, func(j jobs.Job) error { got = append(got, j.Reason()); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		s.RunOnce(0)
+	}
+	if len(got) != 1 || got[0] != errRefused || !cleaned {
+		t.Errorf("started for %v, cleaned up %v, want once for %v, true", got, cleaned, errRefused)
+	}
+	w.Stop()
+}

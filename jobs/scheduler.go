@@ -15,6 +15,7 @@ const (
 	lowPerTurn     = 1 // heavy steps, such as handshakes, that one turn runs
 	defaultMaxIdle = 64
 	defaultWorkers = 64
+	maxUnused      = 256 // tasks, and sources, kept for the next jobs
 	bufferSize     = 64 << 10
 )
 

@@ -205,7 +205,7 @@ func (s *Scheduler) retire(src *source) {
 // gone is called once the last delete of a retired source was acknowledged.
 func (s *Scheduler) gone(src *source) {
 	s.unbind(src)
-	if src.own && src.wc.Reset() && len(s.spare) < s.maxIdle {
+	if src.own && src.wc.Reset() && len(s.spare) < maxUnused {
 		s.spare = append(s.spare, src)
 	}
 }
@@ -254,7 +254,8 @@ func (s *Scheduler) apply(changes []waitctx.Change) (failed []waitctx.Change) {
 	return failed
 }
 
-// refused resumes the jobs that wait on a source with what the kernel refused.
+// refused resumes the jobs that wait on a source with what the kernel refused. A
+// Watch that nobody waits on has its function started for that reason.
 func (s *Scheduler) refused(src *source, failed []waitctx.Change) {
 	for i := range failed {
 		f := &failed[i]
@@ -268,6 +269,9 @@ func (s *Scheduler) refused(src *source, failed []waitctx.Change) {
 				s.wake(t, f.Err)
 			}
 			t = after
+		}
+		if src.fn != nil && !src.active && !src.stopped {
+			s.startWatch(src, f.Err)
 		}
 	}
 }

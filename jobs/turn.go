@@ -297,7 +297,7 @@ func (s *Scheduler) finish(t *task) {
 // theirs on the loop, then for Go, which takes its under the lock.
 func (s *Scheduler) recycle(t *task) {
 	gen := t.gen + 1
-	if len(s.unused) < s.maxIdle {
+	if len(s.unused) < maxUnused {
 		t.run = run{gen: gen}
 		s.unused = append(s.unused, t)
 		return
@@ -305,7 +305,7 @@ func (s *Scheduler) recycle(t *task) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t.run = run{gen: gen}
-	if len(s.free) < s.maxIdle {
+	if len(s.free) < maxUnused {
 		s.free = append(s.free, t)
 	}
 }

@@ -17,7 +17,8 @@ type Watch struct{ src *source }
 // Watch binds wc and registers its waits at the end of the turn. Each time one
 // is ready and no job waits on it, fn is started as a job, one at a time; fn
 // should read until it would block, since one that returns with data left is
-// started again, at most once a turn. A nil fn starts nothing: jobs wait with
+// started again, at most once a turn. It is also started when the kernel refuses
+// a wait, and its Reason is why. A nil fn starts nothing: jobs wait with
 // Watch.Wait. waitctx.ErrBusy means that wc is bound already.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
 	src := &source{s: s, wc: wc, fn: fn}

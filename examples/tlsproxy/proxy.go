@@ -12,9 +12,6 @@ import (
 	"bide/jobs/jobnet"
 )
 
-// maxIdle is how many idle coroutines a loop keeps.
-const maxIdle = 4
-
 // proxy is what the loops share.
 type proxy struct {
 	*options
@@ -33,9 +30,7 @@ type proxy struct {
 func newProxy(o *options, cert *tls.Certificate) (*proxy, error) {
 	p := &proxy{options: o, addr: o.listen, drained: make(chan struct{})}
 	p.config = &tls.Config{Certificates: []tls.Certificate{*cert}, MinVersion: tls.VersionTLS12}
-	// Directions that do not pause use one coroutine after the other, so a loop
-	// has little need of idle ones, and each keeps a goroutine with a grown stack.
-	opts := []jobs.Option{jobs.WithBackend(o.poller), jobs.WithMaxIdle(maxIdle)}
+	opts := []jobs.Option{jobs.WithBackend(o.poller)}
 	if o.signers > 0 {
 		if err := signAside(p.config, cert); err != nil {
 			return nil, err
