@@ -17,7 +17,7 @@ import (
 
 // options are the flags.
 type options struct {
-	out, raw, charts, from string
+	out, raw, charts, from, note string
 
 	rounds  int
 	conns   []int
@@ -43,6 +43,9 @@ func run(o *options) error {
 	r, err := o.record()
 	if err != nil {
 		return err
+	}
+	if o.note != "" {
+		r.Note = o.note
 	}
 	if o.raw != "" {
 		if err := r.write(o.raw); err != nil {
@@ -96,6 +99,7 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	fs.StringVar(&o.raw, "json", "", "`file` for every single result")
 	fs.StringVar(&o.charts, "charts", "", "`directory` for charts")
 	fs.StringVar(&o.from, "from", "", "`file` that -json wrote, to report instead of measuring")
+	fs.StringVar(&o.note, "note", "", "`text` for the report's first lines")
 	fs.IntVar(&o.rounds, "rounds", 5, "rounds")
 	fs.StringVar(&conns, "conns", "1,100,1000,10000", "`numbers` of connections")
 	fs.IntVar(&o.idle, "idle", 10000, "connections to measure memory with; 0: do not")

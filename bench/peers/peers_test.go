@@ -241,7 +241,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := filepath.Join(dir, "RESULTS.md")
-	if err := run(&options{from: file, out: out, charts: dir}); err != nil {
+	if err := run(&options{from: file, out: out, charts: dir, note: "Said first."}); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(out)
@@ -249,7 +249,7 @@ func TestReport(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"a machine", "**one** v1.2.3: as it is", "## Saturation, 1 connection\n", "## Open loop, 100 connections, 1000 requests",
+		"# Echo servers\n\nSaid first.\n", "a machine", "**one** v1.2.3: as it is", "## Saturation, 1 connection\n", "## Open loop, 100 connections, 1000 requests",
 		"| one | 5.00 | 1.00 (1.00-1.00) | 1.00 (1.00-1.00) | 1000 |", "| bide | 500 | 500 | 500 |", "(echo-memory.svg)",
 	} {
 		if !strings.Contains(string(text), want) {

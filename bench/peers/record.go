@@ -12,6 +12,7 @@ import (
 
 // record is a run's results with what they were measured on.
 type record struct {
+	Note    string `json:",omitempty"`
 	Date    string
 	Machine string
 	Go      string

@@ -29,6 +29,9 @@ func (r *record) header(w io.Writer) {
 		}
 	}
 	fmt.Fprintf(w, "# Echo servers\n\n")
+	if r.Note != "" {
+		fmt.Fprintf(w, "%s\n\n", r.Note)
+	}
 	fmt.Fprintf(w, "Written by `make bench-peers` on %s. CPU is the server's own, user and system, for one echo of 64 bytes;\n", r.Date)
 	fmt.Fprintf(w, "a ratio is the median over %d rounds of %.1f s, with the least and the greatest, each taken within a round.\n", r.rounds(), median(ns)/1e9)
 	fmt.Fprintf(w, "Server and load are processes on a core each. bench/peers/doc.go says how it is done.\n\n")
