@@ -38,7 +38,7 @@ func main() {
 
 // run is the program: it serves until ctx is done, then drains. It calls ready
 // once every listener listens. Its error is one line.
-func run(ctx context.Context, args []string, out io.Writer, ready func(*proxy)) error {
+func run(ctx context.Context, args []string, out io.Writer, ready func(*proxy)) (err error) {
 	o, err := parseFlags(args, out)
 	if err != nil {
 		return err
@@ -59,7 +59,7 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(*proxy)) 
 	if err != nil {
 		return err
 	}
-	defer p.close()
+	defer func() { err = errors.Join(err, p.close()) }()
 	admin, err := p.startAdmin()
 	if err != nil {
 		return err

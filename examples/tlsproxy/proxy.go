@@ -110,4 +110,6 @@ func (p *proxy) released() {
 	}
 }
 
-func (p *proxy) close() { p.group.Close() }
+// close ends the loops. That a poller could not take back all it asked the system
+// for is an error.
+func (p *proxy) close() error { return p.group.Close() }

@@ -40,6 +40,9 @@ var statusTests = []subtest{
 		s.expect(reg, waitctx.ReadyOut|waitctx.ReadyErr)
 	}},
 	{"20 pipe reader closed before the add", func(s *suite) {
+		if runtime.GOOS == "windows" {
+			s.Skip("the writing end of a pipe cannot be polled")
+		}
 		r, w := fdtest.Pipe(s)
 		r.Close()
 		reg := s.add(w, writable)
@@ -148,8 +151,8 @@ var statusTests = []subtest{
 	}},
 	{"25 Caps of a Unix", func(s *suite) {
 		c := s.Caps()
-		if c.Name == "" || c.Waitables || !c.Pipes {
-			s.Errorf("Caps() = %+v, want a name, no waitables, pipes", c)
+		if waitables := runtime.GOOS == "windows"; c.Name == "" || c.Waitables != waitables || !c.Pipes {
+			s.Errorf("Caps() = %+v, want a name, waitables %v, pipes", c, waitables)
 		}
 		if err := s.Close(); err != nil {
 			s.Errorf("Close() = %v, want nil", err)
