@@ -1,0 +1,346 @@
+//go:build linux || darwin || freebsd
+
+package jobevio
+
+import (
+	"errors"
+	"net"
+
+	"github.com/tidwall/evio"
+	"golang.org/x/sys/unix"
+
+	"bide/jobs"
+	"bide/waitctx"
+)
+
+// keep is how large an empty buffer may be to be kept.
+const keep = 64 << 10
+
+var errNotOwn = errors.New("jobevio: not the connection's job")
+
+// Conn is a connection. Its methods belong to its loop: to the Server's
+// functions and to jobs of the same loop.
+type Conn struct {
+	inner
+	ec    evio.Conn
+	l     *loop
+	ctx   any
+	index int // in l.conns
+
+	in      []byte    // arrived and not taken
+	arrived jobs.Cond // more did, or the end
+	out     []byte    // to be written, from done on
+	done    int
+	written jobs.Cond // flushing has ended
+
+	fn       func(jobs.Job) error
+	body     func(jobs.Job) error // run, as a value
+	job      jobs.Job
+	live     bool // the job has not ended
+	paused   bool // Go told so: Data is due once it has
+	flushing bool // a job writes out
+	flusher  jobs.Job
+
+	dirty   bool // on l.dirty
+	pending bool // on l.ended
+	closing bool // once everything is written
+	broken  bool // writing failed, or too much arrived: close at once
+	closed  bool
+}
+
+// Context returns what SetContext stored.
+func (c *Conn) Context() any { return c.ctx }
+
+// SetContext stores a value of the caller's.
+func (c *Conn) SetContext(v any) { c.ctx = v }
+
+// AddrIndex is the index of the address in Serve's list.
+func (c *Conn) AddrIndex() int { return c.ec.AddrIndex() }
+
+// LocalAddr is the connection's local address.
+func (c *Conn) LocalAddr() net.Addr { return c.ec.LocalAddr() }
+
+// RemoteAddr is the peer's address.
+func (c *Conn) RemoteAddr() net.Addr { return c.ec.RemoteAddr() }
+
+// Go starts fn as the connection's job and, unless called from a job, runs it
+// until it pauses on something that is not there yet. It reports whether fn has
+// returned; if not, Data is called again when it has. A connection has one job at
+// a time (waitctx.ErrBusy). A job that fails closes its connection, and when the
+// connection is closed its waits return jobs.ErrCanceled.
+func (c *Conn) Go(fn func(jobs.Job) error) (ended bool, err error) {
+	switch {
+	case c.closed || c.closing:
+		return false, net.ErrClosed
+	case c.live:
+		return false, waitctx.ErrBusy
+	}
+	c.live, c.paused, c.fn = true, c.l.stepping, fn
+	c.job = c.l.s.Go(c.body)
+	if c.paused {
+		return false, nil
+	}
+	for n := 0; n < roundsPerCall && c.live && (c.l.more || c.l.told.Load()); n++ {
+		c.l.step()
+	}
+	c.paused = c.live
+	return !c.live, nil
+}
+
+// run is the job.
+func (c *Conn) run(j jobs.Job) error {
+	err := jobs.ErrGoexit // or a panic
+	defer func() {
+		c.live, c.fn = false, nil
+		if err != nil && !c.closed {
+			c.closing = true
+		}
+		if c.mark(); c.paused {
+			c.due()
+		}
+	}()
+	err = c.fn(j)
+	if c.closed && errors.Is(err, jobs.ErrCanceled) {
+		return nil // as it should
+	}
+	return err
+}
+
+// Write queues p. It never pauses: it is written when the callback or the job's
+// turn ends, or by Flush.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.closed || c.closing {
+		return 0, net.ErrClosed
+	}
+	c.out = append(c.out, p...)
+	c.mark()
+	return len(p), nil
+}
+
+// Flush pauses j, the connection's job, until the socket has taken everything
+// that was written.
+func (c *Conn) Flush(j jobs.Job) error {
+	if !c.live || j != c.job {
+		return errNotOwn
+	}
+	for c.flushing {
+		if err := c.written.Wait(j); err != nil {
+			return err
+		}
+	}
+	return c.drain(j)
+}
+
+// Read reads what has arrived after what Data has taken, pausing j, the
+// connection's job, until there is something.
+func (c *Conn) Read(j jobs.Job, p []byte) (int, error) {
+	if !c.live || j != c.job {
+		return 0, errNotOwn
+	}
+	for len(c.in) == 0 && len(p) > 0 {
+		if c.closed {
+			return 0, net.ErrClosed
+		}
+		if err := c.arrived.Wait(j); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, c.in)
+	c.in = append(c.in[:0], c.in[n:]...)
+	return n, nil
+}
+
+// Close closes the connection once what was written has left. What arrives from
+// now on is dropped.
+func (c *Conn) Close() {
+	c.closing = true
+	c.mark()
+}
+
+// busy reports whether input must wait.
+func (c *Conn) busy() bool { return c.live || c.flushing }
+
+// mark has the connection seen to at the end of the turn.
+func (c *Conn) mark() {
+	if !c.dirty && !c.closed {
+		c.dirty = true
+		c.l.dirty = append(c.l.dirty, c)
+	}
+}
+
+// due has Data called with what it left, after a job that it could not wait for.
+func (c *Conn) due() {
+	if !c.pending && !c.closed {
+		c.pending = true
+		c.l.ended = append(c.l.ended, c)
+	}
+}
+
+// receive takes what evio has read.
+func (c *Conn) receive(in []byte) {
+	switch {
+	case c.closing || c.broken:
+	case c.busy():
+		c.in = append(c.in, in...)
+		c.arrived.Signal()
+		c.bound()
+	default:
+		c.feed(in)
+	}
+}
+
+// feed hands the input to Data, and keeps what that leaves.
+func (c *Conn) feed(in []byte) {
+	if c.closing || c.broken || c.closed {
+		return
+	}
+	kept := c.in
+	if len(kept) > 0 {
+		kept = append(kept, in...)
+		in = kept
+	}
+	c.in = nil // a job that Data starts reads what Data leaves
+	n := 0
+	if c.l.r.Data != nil {
+		n = c.l.r.Data(c, in)
+	}
+	defer c.l.suspect()
+	if n < 0 || n > len(in) {
+		panic("jobevio: Data took more than there is")
+	}
+	if rest := in[n:]; len(rest) > 0 {
+		c.in = append(kept[:0], rest...)
+		c.arrived.Signal()
+		c.bound()
+	} else if cap(kept) <= keep {
+		c.in = kept[:0]
+	}
+}
+
+// bound closes a connection that holds too much.
+func (c *Conn) bound() {
+	if len(c.in) > c.l.r.MaxInput {
+		c.l.r.Failed(c.name(), ErrInput)
+		c.abort()
+	}
+}
+
+func (c *Conn) name() string {
+	if c.live {
+		return c.job.Name()
+	}
+	return ""
+}
+
+// abort closes the connection without waiting for its output.
+func (c *Conn) abort() {
+	c.broken, c.closing = true, true
+	c.in, c.out, c.done = nil, nil, 0
+	// Evio closes upon an event of the descriptor only.
+	unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	c.mark()
+}
+
+// write writes what the socket takes, unless evio has output of its own before.
+func (c *Conn) write() {
+	for c.done < len(c.out) && len(*c.inner.out) == 0 && !c.closed {
+		n, err := unix.Write(c.fd, c.out[c.done:])
+		switch {
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return
+		case err != nil:
+			c.abort() // evio finds out why
+			return
+		default:
+			c.done += n
+		}
+	}
+	if c.done == len(c.out) {
+		c.reset()
+	}
+}
+
+func (c *Conn) reset() {
+	c.out, c.done = c.out[:0], 0
+	if cap(c.out) > keep {
+		c.out = nil
+	}
+}
+
+// flush writes at the end of a turn. What the socket refuses is left for evio,
+// if this is the connection's own callback and evio has none, or for a job.
+func (c *Conn) flush() {
+	if c.closed {
+		return
+	}
+	if !c.flushing {
+		c.write()
+	}
+	switch own, held := c.l.current == c, len(*c.inner.out) > 0; {
+	case c.flushing, own && !held:
+	case len(c.out) > 0, c.closing && held:
+		c.flushing = true
+		c.flusher = c.l.s.Go(c.flushAlone)
+	case c.closing:
+		// Evio sees an end, or reads what is left, and is answered Close.
+		unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+}
+
+// flushAlone is the job of a connection whose output nobody waits for.
+func (c *Conn) flushAlone(j jobs.Job) error {
+	c.drain(j)
+	c.mark()
+	c.due()
+	return nil
+}
+
+// drain writes everything, pausing j while there is no room.
+func (c *Conn) drain(j jobs.Job) error {
+	c.flushing = true
+	defer func() {
+		c.flushing = false
+		c.written.Broadcast()
+	}()
+	for {
+		c.write()
+		switch {
+		case c.closed || c.broken:
+			return net.ErrClosed
+		case len(c.out) == 0 && len(*c.inner.out) == 0:
+			return nil
+		}
+		if err := j.Wait(waitctx.FD(c.fd), waitctx.Writable); err != nil {
+			return err
+		}
+	}
+}
+
+// answer is what evio's callback for the connection returns. Evio copies out.
+func (c *Conn) answer() (out []byte, action evio.Action) {
+	if len(c.out) > 0 && !c.flushing && len(*c.inner.out) == 0 {
+		out = c.out[c.done:]
+		c.reset()
+	}
+	if c.broken || c.closing && len(c.out) == 0 && !c.flushing {
+		action = evio.Close
+	}
+	return out, action
+}
+
+// end unwinds what belongs to a connection that evio has closed: its number may
+// be another file's.
+func (c *Conn) end() {
+	c.closed = true
+	c.in, c.out, c.done = nil, nil, 0
+	if c.live {
+		c.job.Cancel(nil)
+	}
+	if c.flushing {
+		c.flusher.Cancel(nil)
+	}
+	for c.busy() {
+		c.l.step()
+	}
+}

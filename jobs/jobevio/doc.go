@@ -1,0 +1,53 @@
+// Package jobevio runs jobs inside an evio server (github.com/tidwall/evio
+// v1.0.8), on Linux, macOS and FreeBSD.
+//
+// Handlers run on evio's loops as usual. One that would have to wait starts a
+// job, which pauses instead, on a descriptor, on work of another goroutine, on a
+// timer or a Waker, and goes on on the goroutine of the same loop:
+//
+//	s := &jobevio.Server{
+//		Data: func(c *jobevio.Conn, in []byte) int {
+//			request := bytes.Clone(in)
+//			c.Go(func(j jobs.Job) error {
+//				answer, err := jobs.Await(j, func(ctx context.Context) ([]byte, error) {
+//					return slow(ctx, request)
+//				})
+//				c.Write(answer)
+//				return err
+//			})
+//			return len(in)
+//		},
+//	}
+//	err := s.Serve(ctx, "tcp://127.0.0.1:7000")
+//
+// # How it works
+//
+// Each evio loop has a [jobs.Scheduler], whose turns are run from evio's
+// callbacks. Evio cannot watch a descriptor of ours, so a goroutine beside each
+// loop waits for the scheduler's and calls evio's Wake on one of the loop's
+// connections, as does whoever wakes a job: once, until the loop has looked. The
+// scheduler asks the kernel only when that goroutine says there is something.
+//
+// Evio tells nobody when output was written, and a Wake that returns more before
+// that discards what is left. So output is written here, to the connection's
+// descriptor, and what the socket refuses goes to evio only from a callback that
+// finds evio's own buffer empty; else a job writes it when there is room. The
+// descriptor, that buffer and the loop are fields of evio's connection. They are
+// found by name and type, and Serve fails where they are missing.
+//
+// # What is evio's and remains
+//
+//   - There is no way to stop reading while a job is paused: what arrives is
+//     kept up to Server.MaxInput, and the connection is closed beyond.
+//     While output that evio has taken over is unwritten, evio does not read.
+//   - An accept that fails, for want of descriptors above all, ends the whole
+//     server. Serve refuses connections while a few descriptors are left, and
+//     returns ErrStopped if it happened nevertheless.
+//   - UDP, and evio's emulation over package net ("tcp-net://"), are refused:
+//     there a Wake does nothing, or deadlocks.
+//   - Evio's ticker outlives Serve and then writes to a descriptor that may
+//     be another file's by then, so there is none: use Job.Sleep.
+//   - A Close waits until the peer has taken what was written before.
+//   - A server that is stopped in the instant it starts may miss that.
+//   - A loop that has no connection runs no jobs.
+package jobevio

@@ -1,0 +1,276 @@
+//go:build linux || darwin || freebsd
+
+package jobevio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"github.com/tidwall/evio"
+	"golang.org/x/sys/unix"
+)
+
+// Errors of Serve, and of Server.Failed.
+var (
+	// ErrStopped: evio ended by itself, which it does when an accept fails.
+	ErrStopped = errors.New("jobevio: evio has stopped: an accept failed")
+	// ErrDescriptors: a connection was refused because few descriptors are left.
+	ErrDescriptors = errors.New("jobevio: connection refused: few descriptors left")
+	// ErrInput: more arrived while a job was paused than Server.MaxInput.
+	ErrInput = errors.New("jobevio: too much input while a job is paused")
+)
+
+const (
+	defaultMaxInput = 1 << 20
+	reserved        = 16 // descriptors kept free, and as many for each loop
+)
+
+// Server is an evio server with jobs. Its functions run on the loop of their
+// connection, never two at a time for one loop, and must not block. Set the
+// fields before Serve.
+type Server struct {
+	NumLoops    int // as in evio: 0 is one, negative one for each CPU
+	LoadBalance evio.LoadBalance
+
+	// MaxInput is how many bytes a connection may hold that its Data has not
+	// taken; beyond, it is closed. The default is 1 MiB.
+	MaxInput int
+
+	// Listening is called once the server listens.
+	Listening func(addrs []net.Addr)
+
+	// Opened is called for each connection before anything else.
+	Opened func(c *Conn)
+
+	// Data is called with what has arrived, and returns how many bytes of it it
+	// has taken. The rest comes again, in front of what arrives later or once
+	// the connection's job has ended. While a job runs Data is not called. in is
+	// the loop's buffer: it must not be kept.
+	Data func(c *Conn, in []byte) int
+
+	// Closed is called when a connection of Opened is closed, after its job
+	// has unwound; err is evio's, nil for an end without one.
+	Closed func(c *Conn, err error)
+
+	// Failed is called, on a loop, for each job that returned an error or
+	// panicked, and for ErrDescriptors and ErrInput. The default logs.
+	Failed func(name string, err error)
+}
+
+// server is one Serve.
+type server struct {
+	Server
+	limit    int // connections with this descriptor and up are refused
+	addrs    []net.Addr
+	stopping atomic.Bool
+
+	mu    sync.Mutex
+	spare []*loop
+	loops map[unsafe.Pointer]*loop // by evio's
+	err   error                    // why it stops by itself
+}
+
+// Serve serves on addresses as evio.Serve takes them, until ctx is done. Then
+// it closes the connections, whose jobs are cancelled and unwind, and returns
+// the context's cause. No job runs and no Wake is sent once it has returned.
+func (s *Server) Serve(ctx context.Context, addr ...string) error {
+	for _, a := range addr {
+		if network, _, ok := strings.Cut(a, "://"); ok && (strings.HasPrefix(network, "udp") || strings.HasSuffix(network, "-net")) {
+			return fmt.Errorf("jobevio: %s: %w", a, errors.ErrUnsupported)
+		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	r := &server{Server: *s, loops: make(map[unsafe.Pointer]*loop)}
+	if err := r.prepare(); err != nil {
+		return err
+	}
+	defer r.release()
+	stopped := make(chan struct{})
+	leave := context.AfterFunc(ctx, func() { r.stop(); close(stopped) })
+	err := evio.Serve(evio.Events{
+		NumLoops: len(r.spare), LoadBalance: r.LoadBalance,
+		Serving: r.serving, Opened: r.opened, Data: r.data, Closed: r.closed,
+	}, addr...)
+	if !leave() {
+		<-stopped
+		return context.Cause(ctx)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.err != nil:
+		return r.err
+	case err == nil:
+		return ErrStopped
+	}
+	return err
+}
+
+// prepare fills in defaults and makes a loop of ours for each of evio's.
+func (r *server) prepare() error {
+	if r.MaxInput <= 0 {
+		r.MaxInput = defaultMaxInput
+	}
+	if r.Failed == nil {
+		r.Failed = func(name string, err error) { log.Printf("jobevio: job %q: %v", name, err) }
+	}
+	n := max(r.NumLoops, 1)
+	if r.NumLoops < 0 {
+		n = runtime.NumCPU()
+	}
+	var lim unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &lim); err != nil {
+		return fmt.Errorf("jobevio: getrlimit: %w", err)
+	}
+	most := int(min(uint64(lim.Cur), 1<<30))
+	r.limit = max(most-reserved*(n+1), most/2)
+	for range n {
+		l, err := newLoop(r)
+		if err != nil {
+			r.release()
+			return err
+		}
+		r.spare = append(r.spare, l)
+		r.loops[unsafe.Pointer(l)] = l // until evio's is known
+	}
+	return nil
+}
+
+// release ends the loops: evio's have.
+func (r *server) release() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.loops {
+		l.close()
+	}
+}
+
+// loopOf returns the loop that belongs to one of evio's.
+func (r *server) loopOf(theirs unsafe.Pointer) *loop {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.loops[theirs]
+	if l == nil {
+		l = r.spare[len(r.spare)-1]
+		r.spare = r.spare[:len(r.spare)-1]
+		delete(r.loops, unsafe.Pointer(l))
+		r.loops[theirs] = l
+	}
+	return l
+}
+
+// fail stops the server for a reason of its own.
+func (r *server) fail(err error) {
+	r.mu.Lock()
+	if r.err == nil {
+		r.err = err
+	}
+	r.mu.Unlock()
+	r.stop()
+}
+
+// stop has evio's next callback answer Shutdown, and sees to it that there is
+// one: evio can be stopped in no other way.
+func (r *server) stop() {
+	if r.stopping.Swap(true) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, l := range r.loops {
+		l.told.Store(true)
+		if l.knock() {
+			return // and if that connection closes first, Closed answers
+		}
+	}
+	for _, a := range r.addrs {
+		d := net.Dialer{Timeout: time.Second}
+		if c, err := d.Dial(a.Network(), a.String()); err == nil {
+			defer c.Close()
+			return
+		}
+	}
+}
+
+func (r *server) serving(s evio.Server) evio.Action {
+	r.mu.Lock()
+	r.addrs = s.Addrs
+	r.mu.Unlock()
+	if r.Listening != nil {
+		r.Listening(s.Addrs)
+	}
+	if r.stopping.Load() { // there was no address to dial yet
+		return evio.Shutdown
+	}
+	return evio.None
+}
+
+func (r *server) opened(ec evio.Conn) (out []byte, opts evio.Options, action evio.Action) {
+	opts.ReuseInputBuffer = true // what is kept is copied here
+	in, err := look(ec)
+	switch {
+	case err != nil:
+		r.fail(err)
+		fallthrough
+	case r.stopping.Load():
+		return nil, opts, evio.Shutdown
+	case in.fd >= r.limit:
+		r.Failed("", ErrDescriptors)
+		return nil, opts, evio.Close
+	}
+	c := &Conn{inner: in, ec: ec, l: r.loopOf(in.loop)}
+	c.body = c.run
+	ec.SetContext(c)
+	unix.CloseOnExec(c.fd)
+	// Output is written when it is complete; what Nagle's algorithm would wait
+	// for is the peer's acknowledgement. A Unix socket refuses.
+	unix.SetsockoptInt(c.fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	c.l.enter(c)
+	c.l.add(c)
+	if r.Opened != nil {
+		r.Opened(c)
+	}
+	out, action = c.l.leave()
+	return out, opts, action
+}
+
+// data is called with what was read, and with nil after a Wake, of whichever
+// connection.
+func (r *server) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
+	c, ok := ec.Context().(*Conn)
+	if !ok { // refused
+		return nil, evio.Close
+	}
+	c.l.enter(c)
+	if len(in) > 0 {
+		c.receive(in)
+	}
+	return c.l.leave()
+}
+
+func (r *server) closed(ec evio.Conn, err error) evio.Action {
+	if c, ok := ec.Context().(*Conn); ok { // else it was refused, or never opened
+		c.l.enter(nil)
+		c.l.remove(c)
+		c.end()
+		if r.Closed != nil {
+			r.Closed(c, err)
+		}
+		c.l.leave()
+	}
+	if r.stopping.Load() {
+		return evio.Shutdown
+	}
+	return evio.None
+}
