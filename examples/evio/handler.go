@@ -34,7 +34,7 @@ func (h *handler) data(c *jobevio.Conn, in []byte) int {
 	for {
 		args, n, err := parse(in[taken:])
 		if err != nil {
-			c.Write(appendError(h.out[:0], err.Error()))
+			c.Write(appendBroken(h.out[:0], err))
 			c.Close()
 			return len(in)
 		}
@@ -158,7 +158,7 @@ func (h *handler) batch(c *jobevio.Conn, in []byte) int {
 	for {
 		args, n, err := parse(kept[taken:])
 		if err != nil {
-			c.Write(appendError(nil, err.Error()))
+			c.Write(appendBroken(nil, err))
 			c.Close()
 			return len(in)
 		}

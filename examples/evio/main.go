@@ -91,7 +91,7 @@ func servePlain(db *store, listening func([]net.Addr), addr string) error {
 			for {
 				args, n, err := parse(rest)
 				if err != nil {
-					return appendError(out, err.Error()), evio.Close
+					return appendBroken(out, err), evio.Close
 				}
 				if n == 0 {
 					break

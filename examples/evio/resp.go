@@ -14,11 +14,11 @@ const (
 )
 
 var (
-	errArgs   = errors.New("Protocol error: invalid multibulk length")
-	errBulk   = errors.New("Protocol error: invalid bulk length")
-	errDollar = errors.New("Protocol error: expected '$'")
-	errEnd    = errors.New("Protocol error: expected CRLF")
-	errLine   = errors.New("Protocol error: too big inline request")
+	errArgs   = errors.New("invalid multibulk length")
+	errBulk   = errors.New("invalid bulk length")
+	errDollar = errors.New("expected '$'")
+	errEnd    = errors.New("expected CRLF")
+	errLine   = errors.New("too big inline request")
 )
 
 // parse returns the first command of in, which its arguments point into, and how
@@ -100,6 +100,11 @@ func appendSimple(out []byte, s string) []byte {
 
 func appendError(out []byte, s string) []byte {
 	return append(append(append(out, "-ERR "...), s...), "\r\n"...)
+}
+
+// appendBroken says that what was sent is not the protocol.
+func appendBroken(out []byte, err error) []byte {
+	return appendError(out, "Protocol error: "+err.Error())
 }
 
 func appendInt(out []byte, n int) []byte {
