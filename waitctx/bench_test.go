@@ -3,6 +3,8 @@ package waitctx
 import (
 	"fmt"
 	"testing"
+
+	"bide/internal/versus"
 )
 
 // fill registers n waits and acknowledges them.
@@ -24,22 +26,29 @@ func cycle(c *WaitCtx, key any, buf []Change) {
 	c.Ack()
 }
 
-// BenchmarkDiff is what one wait costs among many that do not change.
+// BenchmarkDiff is what one wait costs among many that do not change, beside
+// the same among ten.
 func BenchmarkDiff(b *testing.B) {
-	for _, n := range []int{1, 10, 10000} {
+	for _, n := range []int{1, 100, 10000} {
 		for _, k := range []struct {
 			name string
 			key  any
 		}{{"pointer", new(int)}, {"string", "key"}, {"int", 77}} {
 			b.Run(fmt.Sprintf("waits=%d/%s", n, k.name), func(b *testing.B) {
-				b.ReportAllocs()
-				var c WaitCtx
-				fill(&c, n)
-				buf := make([]Change, 0, 4)
-				for b.Loop() {
-					cycle(&c, k.key, buf)
-				}
+				versus.Run(b, cycles(n, k.key), cycles(10, k.key))
 			})
+		}
+	}
+}
+
+// cycles returns what runs cycle in a context of n other waits.
+func cycles(n int, key any) func(times int) {
+	c := new(WaitCtx)
+	fill(c, n)
+	buf := make([]Change, 0, 4)
+	return func(times int) {
+		for range times {
+			cycle(c, key, buf)
 		}
 	}
 }

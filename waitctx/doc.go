@@ -40,6 +40,7 @@
 //	ASYNC_init_thread                jobs.NewPool
 //	ASYNC_cleanup_thread             jobs.Pool.Close
 //	ASYNC_is_capable                 always
+//	ASYNC_set_mem_functions          none: stacks are the Go runtime's
 //
 // Departures, each because a program broke:
 //

@@ -30,8 +30,11 @@ type Poller struct {
 	rearms  []int32 // numbers whose mask the next Wait widens
 	run     int     // dead cookies seen since the last live one
 	outer   int     // an epoll set that holds set, for FD; -1 until asked for
+	sleepy  bool    // the last Wait slept until there was one event
 	scratch scratch // of the waiter, except for ctl
 	wake    waker
+
+	parked parking // of the waiter
 
 	free  uint32   // first slot of the free list, linked by next
 	byFD  []uint32 // number to the first slot of its chain
@@ -204,6 +207,7 @@ func (p *Poller) Close() error {
 	if !first {
 		return nil
 	}
+	p.parked.close()
 	errs := []error{
 		os.NewSyscallError("close", unix.Close(p.set)),
 		p.wake.close(),

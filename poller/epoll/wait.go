@@ -36,12 +36,15 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 			return n, err
 		}
 	}
-	// The first fetch is made here, not in collectLocked: after a system call
-	// the processor mispredicts each return to a frame that was open before.
-	rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
-	n, done, err := p.deliverLocked(dst, int(rows), errno)
-	if !done && rows != 0 {
-		n, done, err = p.collectLocked(dst)
+	n, done, err := 0, false, error(nil)
+	if timeout >= 0 || !p.sleepy {
+		// The first fetch is made here, not in collectLocked: after a system call
+		// the processor mispredicts each return to a frame that was open before.
+		rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
+		n, done, err = p.deliverLocked(dst, int(rows), errno)
+		if !done && rows != 0 {
+			n, done, err = p.collectLocked(dst)
+		}
 	}
 	if !done && timeout != 0 {
 		p.waiting = true // nothing above lets go of the lock, so nobody needed to see it
@@ -98,17 +101,24 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 // sleepLocked blocks until Wait is to return, with the lock released meanwhile.
 //
 // Before it does, other goroutines get the processor: what they have to do is
-// often what makes something ready, and saves going to sleep.
+// often what makes something ready, and saves going to sleep. While each sleep
+// ends with a single event the next Wait begins here: what it would fetch first
+// is seldom there.
 func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
-	start := time.Now()
+	var start time.Time
+	if timeout > 0 {
+		start = time.Now()
+	}
 	p.mu.Unlock()
 	runtime.Gosched()
 	p.mu.Lock()
 	if p.closed.Load() {
 		return 0, waitctx.ErrClosed
 	}
-	if n, done, err := p.collectLocked(dst); done {
-		return n, err
+	if timeout > 0 || len(p.backlog) > 0 {
+		if n, done, err := p.collectLocked(dst); done {
+			return n, err
+		}
 	}
 	for {
 		rest := time.Duration(-1)
@@ -118,15 +128,20 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 			}
 		}
 		p.mu.Unlock()
-		rows, errno := p.block(p.size(len(dst)), rest)
+		var rows int
+		var slept bool
+		var errno unix.Errno
+		if rest < 0 {
+			rows, slept, errno = p.park(p.size(len(dst)))
+		} else {
+			rows, errno = p.block(p.size(len(dst)), rest)
+		}
 		p.mu.Lock()
+		p.sleepy = slept && rows == 1
 		if p.closed.Load() {
 			return 0, waitctx.ErrClosed
 		}
-		if errno != 0 && errno != unix.EINTR {
-			return 0, os.NewSyscallError("epoll_pwait2", errno)
-		}
-		if n, done, err := p.deliverLocked(dst, rows, errno); done {
+		if n, done, err := p.deliverLocked(dst, int(rows), errno); done {
 			return n, err
 		}
 	}
