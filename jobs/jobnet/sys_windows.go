@@ -44,24 +44,12 @@ func errno(err error) syscall.Errno {
 	return e
 }
 
-func sysRead(fd int, b []byte) (int, syscall.Errno) {
-	v := [1]windows.WSABuf{{Len: uint32(len(b)), Buf: &b[0]}}
-	return receive(fd, v[:])
-}
-
-// sysReadvBoth: sysReadv fills both buffers.
-const sysReadvBoth = true
-
-func sysReadv(fd int, a, b []byte) (int, syscall.Errno) {
-	v := [2]windows.WSABuf{{Len: uint32(len(a)), Buf: &a[0]}, {Len: uint32(len(b)), Buf: &b[0]}}
-	return receive(fd, v[:])
-}
-
-// receive is the end of the stream after a shutdown of the socket's own, as
+// sysRead finds the end of the stream after a shutdown of the socket's own, as
 // read(2) has it.
-func receive(fd int, v []windows.WSABuf) (int, syscall.Errno) {
+func sysRead(fd int, b []byte) (int, syscall.Errno) {
+	v := windows.WSABuf{Len: uint32(len(b)), Buf: &b[0]}
 	var n, flags uint32
-	err := windows.WSARecv(windows.Handle(fd), &v[0], uint32(len(v)), &n, &flags, nil, nil)
+	err := windows.WSARecv(windows.Handle(fd), &v, 1, &n, &flags, nil, nil)
 	if err == windows.WSAESHUTDOWN {
 		return 0, 0
 	}
