@@ -55,7 +55,7 @@ func (h *handler) command(c *jobevio.Conn, args [][]byte) bool {
 	if job == nil && h.get != "inline" && is(args[0], "GET") {
 		job = func(j jobs.Job) error {
 			if h.get == "pause" {
-				args = [][]byte{args[0], append([]byte(nil), args[1]...)}
+				args[0], args[1] = []byte("GET"), append([]byte(nil), args[1]...)
 				if err := pauseOnce(j); err != nil {
 					return err
 				}
