@@ -32,8 +32,8 @@
 //
 // The cookie of a packet is the number of a poll, whose memory belongs to the
 // kernel until the packet has come; it lies outside Go's heap, and Close waits
-// for every packet before it is freed. That of a waitable is slot and
-// generation, as a packet may come after its wait was cancelled.
+// for every packet before it is freed. That of a waitable is the number of a
+// place, which is used again only when no packet for it can come.
 //
 // # What cannot be had
 //

@@ -115,7 +115,6 @@ const (
 	statusNotFound      status = 0xC0000225
 	statusInvalidHandle status = 0xC0000008
 	statusWrongType     status = 0xC0000024 // STATUS_OBJECT_TYPE_MISMATCH
-	statusTimeout       status = 0x102
 )
 
 // failed says that a call did nothing.

@@ -2,7 +2,6 @@ package iocp
 
 import (
 	"os"
-	"runtime"
 	"syscall"
 	"time"
 	"unsafe"
@@ -172,7 +171,5 @@ func (p *port) close() error {
 			windows.CloseHandle(h)
 		}
 	}
-	err := os.NewSyscallError("CloseHandle", windows.CloseHandle(p.handle))
-	runtime.KeepAlive(p)
-	return err
+	return os.NewSyscallError("CloseHandle", windows.CloseHandle(p.handle))
 }

@@ -154,7 +154,7 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, fresh bool) (n int
 }
 
 // fanOutLocked tells everybody who listens at a source. Those for whom there is
-// no room go to the backlog, if there is room at all.
+// no room go to the backlog.
 func (p *Poller) fanOutLocked(dst []waitctx.Event, src *source, events uint32) (n int) {
 	for i := src.first; i != 0; i = p.slots[i].next {
 		s := &p.slots[i]
@@ -243,7 +243,7 @@ type judge struct {
 }
 
 func (j *judge) reset() {
-	clear(j.sources[:cap(j.sources)])
+	clear(j.sources)
 	j.sources, j.targets, j.old, j.ask = j.sources[:0], j.targets[:0], j.old[:0], j.ask[:0]
 }
 
