@@ -125,8 +125,8 @@ func TestFastCommands(t *testing.T) {
 	for _, get := range []string{"inline", "job", "pause", "batch"} {
 		t.Run(get, func(t *testing.T) {
 			c := serve(t, "-get", get)()
-			c.send("PING", "ping hello", "ECHO x", "GET key", "SET key value", "get key", "DEL key other", "GET key", "CONFIG GET save")
-			c.expect("+PONG", "hello", "x", "nil", "+OK", "value", ":1", "nil", "empty")
+			c.send("PING", "ping hello", "ECHO x", "GET key", "SET key value", "get key", "DEL key other", "GET key", "COMMAND", "CONFIG GET save")
+			c.expect("+PONG", "hello", "x", "nil", "+OK", "value", ":1", "nil", "empty", "*2", "save", "")
 			io.WriteString(c.c, "PING\r\n\r\nSET a b\nGET a\r\n") // typed by hand
 			c.expect("+PONG", "+OK", "b")
 		})

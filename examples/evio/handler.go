@@ -52,16 +52,10 @@ func (h *handler) data(c *jobevio.Conn, in []byte) int {
 // is done.
 func (h *handler) command(c *jobevio.Conn, args [][]byte) bool {
 	job := h.slow(c, args)
-	if job == nil && h.get != "inline" && is(args[0], "GET") {
-		job = func(j jobs.Job) error {
-			if h.get == "pause" {
-				args[0], args[1] = []byte("GET"), append([]byte(nil), args[1]...)
-				if err := pauseOnce(j); err != nil {
-					return err
-				}
-			}
-			return h.answer(c, args)
-		}
+	if job == nil && h.get != "inline" && is(args[0], "GET") && len(args) == 2 {
+		g := c.Context().(*getter)
+		g.key = append(g.key[:0], args[1]...) // args lie in the loop's buffer
+		job = g.job
 	}
 	if job == nil {
 		h.answer(c, args)
@@ -69,6 +63,30 @@ func (h *handler) command(c *jobevio.Conn, args [][]byte) bool {
 	}
 	ended, err := c.Go(job)
 	return ended && err == nil
+}
+
+// getter is a connection's job of a GET, made once.
+type getter struct {
+	h   *handler
+	c   *jobevio.Conn
+	key []byte
+	job func(jobs.Job) error // run
+}
+
+func (h *handler) opened(c *jobevio.Conn) {
+	g := &getter{h: h, c: c}
+	g.job = g.run
+	c.SetContext(g)
+}
+
+func (g *getter) run(j jobs.Job) error {
+	if g.h.get == "pause" {
+		if err := pauseOnce(j); err != nil {
+			return err
+		}
+	}
+	g.h.out = g.h.db.get(g.h.out[:0], g.key)
+	return write(g.c, g.h.out)
 }
 
 // pauseOnce pauses the job on a Waker that was signalled already.

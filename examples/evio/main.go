@@ -66,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(net.Addr)
 		return servePlain(db, listening, "tcp://"+*listen)
 	}
 	h := &handler{db: db, get: *get}
-	s := &jobevio.Server{Listening: listening, Data: h.data}
+	s := &jobevio.Server{Listening: listening, Opened: h.opened, Data: h.data}
 	if err := s.Serve(ctx, "tcp://"+*listen); ctx.Err() == nil {
 		return err
 	}

@@ -53,10 +53,7 @@ func is(arg []byte, name string) bool {
 func (s *store) execute(out []byte, args [][]byte) []byte {
 	switch name, n := args[0], len(args); {
 	case is(name, "GET") && n == 2:
-		if v, ok := s.values[string(args[1])]; ok {
-			return appendBulk(out, v)
-		}
-		return append(out, "$-1\r\n"...)
+		return s.get(out, args[1])
 	case is(name, "SET") && n == 3:
 		s.values[string(args[1])] = bytes.Clone(args[2])
 		return appendSimple(out, "OK")
@@ -79,12 +76,21 @@ func (s *store) execute(out []byte, args [][]byte) []byte {
 			return appendError(out, "FEED: "+err.Error())
 		}
 		return appendInt(out, k)
-	case is(name, "COMMAND"), is(name, "CONFIG"): // which clients ask for
+	case is(name, "CONFIG") && n == 3: // which redis-benchmark asks for
+		return appendBulk(appendBulk(append(out, "*2\r\n"...), args[2]), "")
+	case is(name, "COMMAND"): // and redis-cli
 		return append(out, "*0\r\n"...)
 	case known(name):
 		return appendError(out, "wrong number of arguments")
 	}
 	return appendError(out, fmt.Sprintf("unknown command %.32q", args[0]))
+}
+
+func (s *store) get(out, key []byte) []byte {
+	if v, ok := s.values[string(key)]; ok {
+		return appendBulk(out, v)
+	}
+	return append(out, "$-1\r\n"...)
 }
 
 func known(name []byte) bool {
