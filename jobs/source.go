@@ -202,8 +202,13 @@ func (s *Scheduler) retire(src *source) {
 	}
 }
 
-// gone is called once the last delete of a retired source was acknowledged.
+// gone is called once the last delete of a retired source was acknowledged. One
+// that had none to tell of may still be on s.dirty, and flush calls once more:
+// by then the slot may be another's.
 func (s *Scheduler) gone(src *source) {
+	if s.slots[src.slot].src != src {
+		return
+	}
 	s.unbind(src)
 	if src.own && src.wc.Reset() && len(s.spare) < maxUnused {
 		s.spare = append(s.spare, src)

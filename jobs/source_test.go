@@ -1,0 +1,70 @@
+package jobs_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"bide/jobs"
+	"bide/poller/pollertest"
+	"bide/waitctx"
+)
+
+// A Watch that is stopped before the kernel was told of it gives its slot back
+// at once, and must not take it away from the Watch that gets it next.
+func TestWatchStoppedInItsFirstTurnEndsNoOther(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var told []waitctx.FD
+		watch := func(fd waitctx.FD) jobs.Watch {
+			wc := new(waitctx.WaitCtx)
+			wc.Set("k", waitctx.Wait{FD: fd})
+			w, err := s.Watch(wc, func(jobs.Job) error {
+				told = append(told, fd)
+				m.SetReady(fd, 0)
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		watch(5).Stop()
+		watch(6)
+		s.RunOnce(0)
+		watch(7)
+		for _, fd := range []waitctx.FD{6, 7} {
+			m.SetReady(fd, waitctx.ReadyIn)
+			s.RunOnce(0)
+			s.RunOnce(0)
+		}
+		if want := []waitctx.FD{6, 7}; !slices.Equal(told, want) {
+			t.Errorf("told of %v, want %v", told, want)
+		}
+	})
+}
+
+// A job that ends in the turn in which it registered its first wait gives its
+// context back once: the next two jobs have one each.
+func TestJobThatEndsInItsFirstTurnGivesItsContextBackOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error { return j.WaitCtx().Set("k", waitctx.Wait{FD: 5}) })
+		until(t, s)
+		var resumed []waitctx.FD
+		for _, fd := range []waitctx.FD{6, 7} {
+			s.Go(func(j jobs.Job) error {
+				err := j.Wait(fd, 0)
+				resumed = append(resumed, fd)
+				return err
+			})
+		}
+		s.RunOnce(0)
+		for _, fd := range []waitctx.FD{7, 6} {
+			m.SetReady(fd, waitctx.ReadyIn)
+			s.RunOnce(time.Second)
+			s.RunOnce(0)
+		}
+		if want := []waitctx.FD{7, 6}; !slices.Equal(resumed, want) {
+			t.Errorf("resumed for %v, want %v", resumed, want)
+		}
+	})
+}
