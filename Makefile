@@ -3,7 +3,8 @@ SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/am
 FUZZTIME = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-peers test-arm64 test-iocp
+.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-peers test-arm64 test-iocp \
+	test-embedding
 
 test:
 	go test ./...
@@ -55,6 +56,10 @@ skips:
 # Builds a program in another module by the README's recipe.
 embed:
 	.ci/embed
+
+# jobs/jobevio with redis-tools as clients, and real OpenSSL in examples/engine; needs libssl-dev.
+test-embedding:
+	go test -race -count=1 -tags openssl ./jobs/jobevio ./examples/evio ./examples/engine
 
 # Runs the tests of poller/iocp, jobs and jobnet under Wine.
 test-iocp:
