@@ -34,7 +34,7 @@ type fault struct{ file, old, new, pkg, test string }
 func main() {
 	log.SetFlags(0)
 	log.SetPrefix("mutants: ")
-	faults, err := parseAll(tables)
+	faults, err := parseAll(tables, os.Args[1:])
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -72,11 +72,13 @@ func main() {
 	}
 }
 
-// parseAll reads the tables, in the order of their names.
-func parseAll(tables fs.FS) ([]fault, error) {
-	names, err := fs.Glob(tables, "*")
-	if err != nil {
-		return nil, err
+// parseAll reads the named tables, or all in the order of their names.
+func parseAll(tables fs.FS, names []string) ([]fault, error) {
+	if len(names) == 0 {
+		var err error
+		if names, err = fs.Glob(tables, "*"); err != nil {
+			return nil, err
+		}
 	}
 	var all []fault
 	for _, name := range names {
