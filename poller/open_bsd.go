@@ -9,7 +9,7 @@ import (
 
 func backends() []backend {
 	return []backend{
-		{"kqueue", func() (Poller, error) { return kqueue.New() }},
-		{"pollfd", func() (Poller, error) { return pollfd.New() }},
+		{name: "kqueue", open: func() (Poller, error) { return kqueue.New() }},
+		{name: "pollfd", open: func() (Poller, error) { return pollfd.New() }},
 	}
 }
