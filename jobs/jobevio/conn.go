@@ -14,7 +14,7 @@ import (
 )
 
 // keep is how large an empty buffer may be to be kept.
-const keep = 64 << 10
+const keep = 4 << 10
 
 var errNotOwn = errors.New("jobevio: not the connection's job")
 
