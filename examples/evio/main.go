@@ -45,12 +45,13 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(net.Addr)
 	fs := flag.NewFlagSet("evio", flag.ContinueOnError)
 	fs.SetOutput(out)
 	listen := fs.String("listen", "127.0.0.1:6380", "`address` to accept connections on")
-	get := fs.String("get", "inline", "what a GET is, to measure with: inline, job, pause (a job that pauses once),\nor batch (one job for what has arrived, that pauses once for each)")
+	get := fs.String("get", "inline", "what a GET is, to measure with: inline, job, or pause (a job that pauses once)")
+	batch := fs.Bool("batch", false, "with -get job or pause: one job for all that has arrived")
 	plain := fs.Bool("plain", false, "serve with evio alone, without jobs: slow commands are refused")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if fs.NArg() > 0 || !strings.Contains(" inline job pause batch ", " "+*get+" ") {
+	if fs.NArg() > 0 || !strings.Contains(" inline job pause ", " "+*get+" ") {
 		return fmt.Errorf("unexpected argument %q or -get %q (see -help)", fs.Args(), *get)
 	}
 	listening := func(addrs []net.Addr) {
@@ -65,7 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(net.Addr)
 	if *plain {
 		return servePlain(db, listening, "tcp://"+*listen)
 	}
-	h := &handler{db: db, get: *get}
+	h := &handler{db: db, get: *get, batched: *batch}
 	s := &jobevio.Server{Listening: listening, Opened: h.opened, Data: h.data}
 	if err := s.Serve(ctx, "tcp://"+*listen); ctx.Err() == nil {
 		return err
