@@ -124,7 +124,7 @@ func (p *Poller) deleteLocked(i uint32) error {
 			return nil
 		}
 		p.ghost = true
-		if errno == unix.ENOENT || errno == unix.EBADF {
+		if isGone(errno) {
 			return nil
 		}
 		return os.NewSyscallError("epoll_ctl", errno)
@@ -146,4 +146,15 @@ func (p *Poller) flushLocked() {
 		}
 	}
 	p.rearms = p.rearms[:0]
+}
+
+// isGone says that a number no longer means the file that was registered: it is
+// closed, or now one of a file that is not in the set, that cannot be, or of the
+// set itself.
+func isGone(errno unix.Errno) bool {
+	switch errno {
+	case unix.EBADF, unix.ENOENT, unix.EPERM, unix.EINVAL:
+		return true
+	}
+	return false
 }

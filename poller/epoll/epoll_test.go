@@ -3,6 +3,7 @@
 package epoll_test
 
 import (
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -38,6 +39,42 @@ func open[T testing.TB](t T) poller.Poller {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A number that was closed without a delete may be anything by the time of the
+// delete, also what epoll refuses, or the poller's own.
+func TestDeleteOfANumberThatIsSomethingElse(t *testing.T) {
+	for _, name := range []string{"file", "set"} {
+		t.Run(name, func(t *testing.T) {
+			p := open(t)
+			defer p.Close()
+			outer, _ := p.FD()
+			r, _ := fdtest.Pipe(t)
+			c := waitctx.Change{Op: waitctx.OpAdd, ID: 1, FD: r.FD(), Interest: waitctx.Readable}
+			if err := p.Apply([]waitctx.Change{c}); err != nil {
+				t.Fatalf("Apply() = %v, want nil", err)
+			}
+			from := epoll.Set(p.(*epoll.Poller))
+			if name == "file" {
+				f, err := os.Open(os.DevNull)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				from = int(f.Fd())
+			}
+			if err := unix.Dup3(from, r.Num(), unix.O_CLOEXEC); err != nil {
+				t.Fatal(err)
+			}
+			c.Op = waitctx.OpDelete
+			if err := p.Apply([]waitctx.Change{c}); err != nil {
+				t.Errorf("Apply(delete) = %v, want nil", err)
+			}
+			if again, _ := p.FD(); again != outer {
+				t.Errorf("FD() = %d, then %d, want the same", outer, again)
+			}
+		})
+	}
 }
 
 // A set is built anew to be rid of a ghost, which takes a descriptor. Without
