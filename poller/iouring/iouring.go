@@ -91,7 +91,7 @@ func newSized(requests, completions uint32) (*Poller, error) {
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.lock()
 	defer p.mu.Unlock()
-	settle := false
+	settle, deleted := false, false
 	for _, deletes := range []bool{true, false} {
 		for i := range changes {
 			c := &changes[i]
@@ -100,10 +100,11 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 			}
 			c.Err = p.applyLocked(c)
 			settle = settle || c.Err == nil && c.Op != waitctx.OpModify
+			deleted = deleted || c.Err == nil && deletes
 		}
 	}
 	if settle {
-		p.settleLocked(changes)
+		p.settleLocked(changes, deleted)
 	}
 	p.announceLocked()
 	var errs []error
@@ -201,6 +202,7 @@ func (p *Poller) Close() error {
 	}
 	p.flushLocked(0, true)
 	p.drainLocked()
+	p.fenceLocked()
 	err := p.ring.close()
 	p.shut = true
 	p.left.Broadcast()
@@ -286,10 +288,13 @@ func (p *Poller) deleteLocked(i uint32) {
 // settleLocked arms what was added, cancels what was deleted, and waits until
 // the kernel has let go of the files of the latter. An add that it refused is
 // undone: a refusal completes before io_uring_enter(2) returns.
-func (p *Poller) settleLocked(changes []waitctx.Change) {
+func (p *Poller) settleLocked(changes []waitctx.Change, deleted bool) {
 	before := p.stats.Enters
 	errno := p.flushLocked(0, true)
 	p.drainLocked()
+	if deleted {
+		p.fenceLocked()
+	}
 	p.stats.Ctl += p.stats.Enters - before
 	for i := range changes {
 		c := &changes[i]

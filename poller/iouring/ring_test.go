@@ -191,7 +191,8 @@ func TestCompletionOlderThanWaitIsJudgedAnew(t *testing.T) {
 	}
 }
 
-func TestBatchCostsOneCall(t *testing.T) {
+// The second call for deletes is the fence.
+func TestBatchCostsACallOrTwo(t *testing.T) {
 	l := newLoop(t, open)
 	r, _ := fdtest.Pipe(t)
 	changes := make([]waitctx.Change, 200)
@@ -201,7 +202,7 @@ func TestBatchCostsOneCall(t *testing.T) {
 	for _, step := range []struct {
 		op   waitctx.Op
 		want uint64
-	}{{waitctx.OpAdd, 1}, {waitctx.OpModify, 0}, {waitctx.OpDelete, 1}} {
+	}{{waitctx.OpAdd, 1}, {waitctx.OpModify, 0}, {waitctx.OpDelete, 2}} {
 		for i := range changes {
 			changes[i].Op, changes[i].Interest = step.op, waitctx.Readable|waitctx.Writable
 		}

@@ -252,6 +252,19 @@ func (p *Poller) drainLocked() {
 	}
 }
 
+// fenceLocked waits for a thread that is letting go of files. A thread other
+// than this one makes completions visible first, and then lets go of the files
+// they were for, which may take as long as it is kept from a processor. It holds
+// the lock of the ring over both, and so does whoever hands over a request.
+func (p *Poller) fenceLocked() {
+	for !p.ring.push(sqe{opcode: opNop, flags: sqeSkipSuccess}) {
+		if p.submitLocked() != 0 {
+			return
+		}
+	}
+	p.submitLocked()
+}
+
 // hasPriority asks poll(2) whether there is out-of-band data. A completion does
 // not tell: the kernel hands on what it woke the socket's waiters with, which
 // is all that data may bring.
