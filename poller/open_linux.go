@@ -9,7 +9,7 @@ import (
 func backends() []backend {
 	return []backend{
 		{name: "epoll", open: func() (Poller, error) { return epoll.New() }},
-		{name: "iouring", open: func() (Poller, error) { return iouring.New() }, check: iouring.Check},
+		{name: "iouring", open: func() (Poller, error) { return iouring.New() }, check: iouring.Available},
 		{name: "pollfd", open: func() (Poller, error) { return pollfd.New() }},
 	}
 }

@@ -2,6 +2,7 @@ package fdtest
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,7 +33,26 @@ var startup = sync.OnceFunc(func() {
 		panic(err)
 	}
 	ballast, _ = windows.CreateEvent(nil, 1, 0, nil)
+	makeThreads(16)
 })
+
+// makeThreads has Go start so many threads. Each has events of its own, and one
+// that is started later may get the number that Reopen waits for.
+func makeThreads(n int) {
+	var started sync.WaitGroup
+	enough := make(chan struct{})
+	for range n {
+		started.Add(1)
+		go func() {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			started.Done()
+			<-enough
+		}()
+	}
+	started.Wait()
+	close(enough)
+}
 
 // File is a non-blocking socket of a test, or an end of an anonymous pipe, or
 // another handle; closed at the test's end unless it was before.

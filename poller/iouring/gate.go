@@ -51,18 +51,6 @@ func unsupported(why string, err error) error {
 	return fmt.Errorf("iouring: %w: %s: %w", errors.ErrUnsupported, why, err)
 }
 
-// Check says why New refuses, nil if it does not. The kernel is asked once.
-var Check = sync.OnceValue(func() error {
-	p, err := New()
-	if err == nil {
-		err = p.Close()
-	}
-	if errors.Is(err, errors.ErrUnsupported) {
-		return err
-	}
-	return nil // or something that may pass, which New will tell
-})
-
 // checkRelease refuses a kernel older than the polls can be relied upon.
 func checkRelease(release string) error {
 	major, rest, _ := strings.Cut(release, ".")

@@ -28,7 +28,7 @@ type slot struct {
 	interest   waitctx.Interest
 	suppressed bool // silent until Rearm
 	queued     bool
-	keeps      bool       // its poll keeps listening; see deafLocked
+	keeps      bool       // its poll keeps listening; see deaf
 	errno      unix.Errno // why the kernel refused its poll
 }
 
