@@ -1,8 +1,10 @@
 package fdtest
 
 import (
+	"cmp"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -32,7 +34,9 @@ var startup = sync.OnceFunc(func() {
 	if err := windows.WSAStartup(0x202, &data); err != nil {
 		panic(err)
 	}
-	ballast, _ = windows.CreateEvent(nil, 1, 0, nil)
+	for range 16 {
+		addBallast()
+	}
 	makeThreads(16)
 })
 
@@ -163,12 +167,19 @@ func (f *File) TryReopen(g *File) *File {
 	return nil
 }
 
-// ballast is an event with a low number.
-var ballast windows.Handle
+// ballast are events with low numbers, the lowest last.
+var ballast []windows.Handle
+
+func addBallast() {
+	if e, err := windows.CreateEvent(nil, 1, 0, nil); err == nil {
+		ballast = append(ballast, e)
+		slices.SortFunc(ballast, func(a, b windows.Handle) int { return cmp.Compare(b, a) })
+	}
+}
 
 // dupAs duplicates a socket under a number that is free. Duplicating takes two
-// numbers, of which the second remains: so the ballast makes room for the first,
-// and events hold all others but the one that is wanted.
+// numbers, of which the second remains: so a piece of ballast makes room for the
+// first, and events hold all others but the one that is wanted.
 func (f *File) dupAs(want windows.Handle) (windows.Handle, bool) {
 	f.t.Helper()
 	for range 100 {
@@ -180,14 +191,18 @@ func (f *File) dupAs(want windows.Handle) (windows.Handle, bool) {
 			defer windows.CloseHandle(e)
 			continue
 		}
+		if len(ballast) == 0 {
+			f.t.Fatal("no ballast is left to make room for a duplicate")
+		}
 		windows.CloseHandle(e)
-		windows.CloseHandle(ballast)
+		windows.CloseHandle(ballast[len(ballast)-1])
+		ballast = ballast[:len(ballast)-1]
 		h := f.dup()
-		ballast, _ = windows.CreateEvent(nil, 1, 0, nil)
 		if h == want {
+			addBallast()
 			return h, true
 		}
-		windows.Closesocket(h)
+		windows.Closesocket(h) // some thread took a number meanwhile
 		return 0, false
 	}
 	return 0, false
