@@ -35,7 +35,7 @@ var startup = sync.OnceFunc(func() {
 		panic(err)
 	}
 	for range 16 {
-		addBallast()
+		addBallast(0)
 	}
 	makeThreads(16)
 })
@@ -170,11 +170,19 @@ func (f *File) TryReopen(g *File) *File {
 // ballast are events with low numbers, the lowest last.
 var ballast []windows.Handle
 
-func addBallast() {
-	if e, err := windows.CreateEvent(nil, 1, 0, nil); err == nil {
-		ballast = append(ballast, e)
-		slices.SortFunc(ballast, func(a, b windows.Handle) int { return cmp.Compare(b, a) })
+// addBallast adds an event with the lowest number that is free, but for one.
+func addBallast(but windows.Handle) {
+	e, err := windows.CreateEvent(nil, 1, 0, nil)
+	if err != nil {
+		return
 	}
+	if e == but {
+		defer windows.CloseHandle(e)
+		addBallast(0)
+		return
+	}
+	ballast = append(ballast, e)
+	slices.SortFunc(ballast, func(a, b windows.Handle) int { return cmp.Compare(b, a) })
 }
 
 // dupAs duplicates a socket under a number that is free. Duplicating takes two
@@ -198,12 +206,12 @@ func (f *File) dupAs(want windows.Handle) (windows.Handle, bool) {
 		windows.CloseHandle(ballast[len(ballast)-1])
 		ballast = ballast[:len(ballast)-1]
 		h := f.dup()
-		if h == want {
-			addBallast()
-			return h, true
+		if h != want { // some thread took a number meanwhile
+			windows.Closesocket(h)
+			h = 0
 		}
-		windows.Closesocket(h) // some thread took a number meanwhile
-		return 0, false
+		addBallast(want)
+		return h, h == want
 	}
 	return 0, false
 }
