@@ -138,7 +138,7 @@ func (t *task) finishPooled() error {
 		co.discard()
 		co = newCoro()
 	}
-	t.run = run{gen: t.gen + 1}
+	t.reset()
 	co.give(t)
 	p.idle = append(p.idle, t)
 	if p.onFree != nil {

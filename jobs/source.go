@@ -6,9 +6,10 @@ import (
 
 // source is a WaitCtx bound to a scheduler: a job's own, or a Watch's.
 type source struct {
-	waiters queue // jobs paused on it
-	fn      func(Job) error
+	waiters queue       // jobs paused on it
+	quiet   []quietWait // ready, unawaited, and so suppressed in the poller
 	s       *Scheduler
+	fn      func(Job) error
 	wc      *waitctx.WaitCtx
 	slot    uint32
 
@@ -18,9 +19,8 @@ type source struct {
 	low     bool
 	own     bool // a job's, which it is used for again
 
-	quiet    []quietWait // ready, unawaited, and so suppressed in the poller
-	deadline int64       // loop time, 0 for none
-	timerAt  int64       // of the timer in the heap, 0 for none
+	deadline int64 // loop time, 0 for none
+	timerAt  int64 // of the timer in the heap, 0 for none
 }
 
 // ownSource is a job's own, with its context.

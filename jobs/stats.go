@@ -67,7 +67,7 @@ func (s *Scheduler) List() []JobInfo {
 		var list []JobInfo
 		for _, t := range s.tasks {
 			age := time.Duration(0)
-			if !t.born.IsZero() {
+			if t.aged {
 				age = now.Sub(t.born)
 			}
 			list = append(list, JobInfo{t.name, age, t.waits()})

@@ -51,10 +51,15 @@ const maxDefied = 1000
 
 // task is what a Job points to. It is pooled: gen tells its jobs apart.
 type task struct {
+	// These three are not in run, where each use of them would count as one more
+	// step in the compiler's decision to inline Job.Pause.
+	gen    uint32
+	pause  func(Status) bool // what Job.Pause does: yield, or slow
+	reason error             // why the job last went on
+	s      *Scheduler        // for life; nil in a Pool
 	run
 
-	s         *Scheduler // for life; nil in a Pool
-	pool      *Pool      // for life; nil on a Scheduler
+	pool      *Pool // for life; nil on a Scheduler
 	slow      func(Status) bool
 	wakingGen uint32 // guarded by s.mu: the job a wake is on its way to
 }
@@ -62,24 +67,22 @@ type task struct {
 // run is the part of a task that belongs to one job of it. What a resume and a
 // pause touch comes first, so that it shares few cache lines.
 type run struct {
-	gen   uint32
 	state taskState
 	on    pausedOn
 	low   bool
 	sig   bool  // a Waker fired
+	aged  bool  // born is set
 	place int32 // of the wait it is paused on, or anyPlace
 	fired int32 // of the wait that resumed it, plus one
 
 	next  func() (Status, bool) // of the coroutine: resumes the task
 	yield func(Status) bool     // pauses it
-	pause func(Status) bool     // what Job.Pause does: yield, or slow
 	src   *source               // it is paused on
 	queue *queue                // it is in
 	after *task                 // of queue
 	prior *task
 
 	last   lastWait
-	reason error // why the job last went on
 	stop   error // why its waits fail: cancelled, or past its deadline
 	own    *source
 	watch  *source // that started it
@@ -115,9 +118,16 @@ type lastWait struct {
 }
 
 func newTask(s *Scheduler, p *Pool) *task {
-	t := &task{s: s, pool: p, run: run{gen: 1}}
+	t := &task{s: s, pool: p, gen: 1}
 	t.slow = t.pauseSlowly
 	return t
+}
+
+// reset makes the task ready for its next job. Handles of the last one are stale.
+func (t *task) reset() {
+	t.gen++
+	t.reason = nil
+	t.run = run{}
 }
 
 // begin is called on the coroutine before the job's function.
@@ -228,6 +238,10 @@ func (q *queue) push(t *task) {
 }
 
 func (q *queue) remove(t *task) {
+	if q.head == q.tail { // the usual case
+		q.head, q.tail, t.queue = nil, nil, nil
+		return
+	}
 	if t.prior == nil {
 		q.head = t.after
 	} else {

@@ -82,11 +82,12 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 	if len(s.dirty) > 0 {
 		s.flush()
 	}
-	timeout, err := s.beforeWait(timeout)
-	if err != nil {
-		return err
+	n, err := 0, error(nil)
+	if timeout != 0 || s.posted.Load() {
+		if timeout, err = s.beforeWait(timeout); err != nil {
+			return err
+		}
 	}
-	n := 0
 	if s.ready == nil {
 		n, err = s.poller.Wait(s.events, timeout)
 	} else {
@@ -189,7 +190,7 @@ func (s *Scheduler) runSome(from *ring, n int) {
 	s.stats.Resumes += uint64(n)
 	for ; n > 0; n-- {
 		t := from.pop()
-		if t.co == nil {
+		if t.next == nil {
 			s.lend(t)
 		}
 		if s.dog != nil {
@@ -199,8 +200,8 @@ func (s *Scheduler) runSome(from *ring, n int) {
 		t.next() // right here: see task.block
 		if t.state == stateDone {
 			s.finish(t)
-		} else if t.born.IsZero() {
-			t.born = time.Now()
+		} else if !t.aged {
+			t.aged, t.born = true, time.Now()
 		}
 	}
 	if s.dog != nil {
@@ -296,15 +297,14 @@ func (s *Scheduler) finish(t *task) {
 // recycle keeps a task for the next job: first of all for watches, which take
 // theirs on the loop, then for Go, which takes its under the lock.
 func (s *Scheduler) recycle(t *task) {
-	gen := t.gen + 1
 	if len(s.unused) < maxUnused {
-		t.run = run{gen: gen}
+		t.reset()
 		s.unused = append(s.unused, t)
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.run = run{gen: gen}
+	t.reset()
 	if len(s.free) < maxUnused {
 		s.free = append(s.free, t)
 	}
