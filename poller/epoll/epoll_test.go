@@ -4,6 +4,7 @@ package epoll_test
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -75,6 +76,61 @@ func TestDeleteOfANumberThatIsSomethingElse(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A Wait that parks watches the set there is, also after that was built anew.
+func TestParkFollowsTheSet(t *testing.T) {
+	p := open(t)
+	defer p.Close()
+	apply := func(c waitctx.Change) {
+		t.Helper()
+		if err := p.Apply([]waitctx.Change{c}); err != nil {
+			t.Fatalf("Apply() = %v, want nil", err)
+		}
+	}
+	live, liveEnd := fdtest.Pipe(t)
+	apply(waitctx.Change{Op: waitctx.OpAdd, ID: 2, FD: live.FD(), Interest: waitctx.Readable, Token: 2})
+	// Some of these Waits are asleep when the pipe is written to, most of them
+	// on any machine.
+	told := func() {
+		t.Helper()
+		for range 50 {
+			got := make(chan waitctx.Token, 1)
+			go func() {
+				dst := make([]waitctx.Event, 1)
+				p.Wait(dst, -1)
+				got <- dst[0].Token
+			}()
+			for range 100 {
+				runtime.Gosched()
+			}
+			liveEnd.Write("x")
+			select {
+			case token := <-got:
+				if token != 2 {
+					t.Fatalf("Wait told token %d, want 2", token)
+				}
+			case <-time.After(10 * time.Second):
+				p.Wake()
+				t.Fatal("Wait slept through an event")
+			}
+			live.Drain()
+		}
+	}
+	told()
+	r, w := fdtest.Pipe(t)
+	c := waitctx.Change{Op: waitctx.OpAdd, ID: 1, FD: r.FD(), Interest: waitctx.Readable, Token: 1}
+	apply(c)
+	r.Dup()
+	r.Close()
+	c.Op = waitctx.OpDelete
+	apply(c)
+	w.Write("x")
+	p.Wait(make([]waitctx.Event, 1), 0)
+	if n := p.(*epoll.Poller).Stats().Rebuilds; n != 1 {
+		t.Fatalf("Rebuilds = %d, want 1", n)
+	}
+	told()
 }
 
 // A set is built anew to be rid of a ghost, which takes a descriptor. Without
