@@ -181,8 +181,15 @@ func (s *Scheduler) Close() error {
 		for _, t := range s.tasks {
 			t.cancel(ErrClosed)
 		}
-		s.runSome(&s.high, s.high.n)
-		s.runSome(&s.low, s.low.n)
+		for _, queue := range []*ring{&s.high, &s.low} {
+			s.stats.Resumes += uint64(queue.n)
+			for n := queue.n; n > 0; n-- {
+				t := queue.pop()
+				s.beforeStep(t)
+				t.next()
+				s.afterStep(t)
+			}
+		}
 		s.flush()
 	}
 	for i := range s.slots {

@@ -110,26 +110,31 @@ func (src *source) Changed() {
 
 // ready tells the source that the wait behind a token fired.
 func (src *source) ready(ev *waitctx.Event) {
-	s, place := src.s, int32(ev.Token&placeMask)
+	place := int32(ev.Token & placeMask)
 	woke := false
 	for t := src.waiters.head; t != nil; {
 		after := t.after
 		if t.place == place || t.place == anyPlace {
 			src.waiters.remove(t)
 			t.fired, t.became = place+1, ev.Ready
-			s.runnable(t, ev.Err)
+			src.s.runnable(t, ev.Err)
 			woke = true
 		}
 		t = after
 	}
-	switch {
-	case woke:
-	case src.fn != nil && !src.active && !src.stopped:
-		t := s.startWatch(src, ev.Err)
-		t.fired, t.became = place+1, ev.Ready
-	default:
-		src.hush(ev, place)
+	if !woke {
+		src.unawaited(ev, place)
 	}
+}
+
+// unawaited is what becomes of an event that no job waits for.
+func (src *source) unawaited(ev *waitctx.Event, place int32) {
+	if src.fn != nil && !src.active && !src.stopped {
+		t := src.s.startWatch(src, ev.Err)
+		t.fired, t.became = place+1, ev.Ready
+		return
+	}
+	src.hush(ev, place)
 }
 
 // hush suppresses a wait that fired with nobody awaiting it.

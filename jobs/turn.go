@@ -50,15 +50,20 @@ func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 	err = s.turn(timeout)
 	more = s.runnables() > 0
 	if s.nested.Load() && err == nil {
-		s.asleep.Store(true)
-		if more || s.posted.Load() {
-			s.poller.Wake() // keeps FD readable
-		}
-		if s.ready != nil {
-			s.ready.rearm()
-		}
+		s.toHost(more)
 	}
 	return more, err
+}
+
+// toHost leaves the loop to a host that sleeps elsewhere than in the poller.
+func (s *Scheduler) toHost(more bool) {
+	s.asleep.Store(true)
+	if more || s.posted.Load() {
+		s.poller.Wake() // keeps FD readable
+	}
+	if s.ready != nil {
+		s.ready.rearm()
+	}
 }
 
 // leave ends a Run or RunOnce. A Close that waits for that goes on.
@@ -74,10 +79,10 @@ func (s *Scheduler) leave() {
 
 func (s *Scheduler) runnables() int { return s.high.n + s.low.n }
 
-// turn is one round of the loop. It calls the poller and runSome itself: every
-// frame between a system call or a switch and the loop is one more return that
-// the processor predicts wrongly, since both fill its return stack with their
-// own.
+// turn is one round of the loop. It calls the poller and the coroutines itself:
+// every frame between a system call or a switch and the loop is one more return
+// that the processor predicts wrongly, since both fill its return stack with
+// their own.
 func (s *Scheduler) turn(timeout time.Duration) error {
 	if len(s.dirty) > 0 {
 		s.flush()
@@ -113,11 +118,20 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 	if len(s.timers) > 0 {
 		s.expireTimers()
 	}
-	if s.high.n > 0 {
-		s.runSome(&s.high, s.high.n)
-	}
-	if s.low.n > 0 {
-		s.runSome(&s.low, min(lowPerTurn, s.low.n))
+	high, low := s.high.n, min(lowPerTurn, s.low.n)
+	s.stats.Resumes += uint64(high + low)
+	for high+low > 0 {
+		var t *task
+		if high > 0 {
+			t, high = s.high.pop(), high-1
+		} else {
+			t, low = s.low.pop(), low-1
+		}
+		s.beforeStep(t)
+		t.next() // right here: see task.block
+		if t.state == stateDone || !t.aged {
+			s.afterStep(t)
+		}
 	}
 	s.afterTurn()
 	return nil
@@ -164,6 +178,9 @@ func (s *Scheduler) tell(n int) {
 
 // afterTurn applies what the jobs changed, and keeps the books.
 func (s *Scheduler) afterTurn() {
+	if s.dog != nil {
+		s.dog.exit()
+	}
 	if len(s.dirty) > 0 {
 		s.flush()
 	}
@@ -185,27 +202,29 @@ func (s *Scheduler) isClosed() bool {
 	return s.closed
 }
 
-// runSome runs n jobs of a queue, each until it pauses or ends.
-func (s *Scheduler) runSome(from *ring, n int) {
-	s.stats.Resumes += uint64(n)
-	for ; n > 0; n-- {
-		t := from.pop()
-		if t.next == nil {
-			s.lend(t)
-		}
-		if s.dog != nil {
-			s.dog.enter(t)
-		}
-		t.state = stateRunning
-		t.next() // right here: see task.block
-		if t.state == stateDone {
-			s.finish(t)
-		} else if !t.aged {
-			t.aged, t.born = true, time.Now()
-		}
+// beforeStep and afterStep enclose the run of a job until it pauses or ends.
+func (s *Scheduler) beforeStep(t *task) {
+	t.state = stateRunning
+	if t.next == nil || s.dog != nil {
+		s.prepare(t)
+	}
+}
+
+func (s *Scheduler) prepare(t *task) {
+	if t.next == nil {
+		s.lend(t)
 	}
 	if s.dog != nil {
-		s.dog.exit()
+		s.dog.enter(t)
+	}
+}
+
+func (s *Scheduler) afterStep(t *task) {
+	switch {
+	case t.state == stateDone:
+		s.finish(t)
+	case !t.aged:
+		t.aged, t.born = true, time.Now()
 	}
 }
 

@@ -30,10 +30,28 @@ func maskOf(i waitctx.Interest) uint32 {
 }
 
 // readyOf translates what the kernel reported, and filters it by interest, as
-// others may share the registration. Hang-up and error make a file readable
+// others may share the registration. It is looked up, as it is asked for each
+// event.
+func readyOf(events uint32, i waitctx.Interest) waitctx.Ready {
+	return readiness[i&asked][events&0x1f|events>>8&0x20]
+}
+
+// readiness is translate of every combination: the five lowest bits that
+// epoll_ctl(2) has, and EPOLLRDHUP in the place of the sixth.
+var readiness = func() (table [asked + 1][0x40]waitctx.Ready) {
+	for i := range table {
+		for bits := range table[i] {
+			events := uint32(bits&0x1f | bits&0x20<<8)
+			table[i][bits] = translate(events, waitctx.Interest(i))
+		}
+	}
+	return table
+}()
+
+// translate is what readyOf looks up. Hang-up and error make a file readable
 // and writable: no call on it blocks, and a pipe's end of file is EPOLLHUP
 // alone.
-func readyOf(events uint32, i waitctx.Interest) waitctx.Ready {
+func translate(events uint32, i waitctx.Interest) waitctx.Ready {
 	var ready waitctx.Ready
 	over := events&(unix.EPOLLERR|unix.EPOLLHUP) != 0
 	if over {

@@ -30,21 +30,37 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 		runtime.Gosched()
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.closed.Load() || p.waiting || len(p.rearms)+len(p.backlog) > 0 || len(dst) > len(p.scratch.rows) {
 		if n, done, err := p.prepareLocked(dst); done {
+			p.mu.Unlock()
 			return n, err
 		}
 	}
-	n, done, err := 0, false, error(nil)
-	if timeout >= 0 || !p.sleepy {
-		// The first fetch is made here, not in collectLocked: after a system call
-		// the processor mispredicts each return to a frame that was open before.
-		rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
-		n, done, err = p.deliverLocked(dst, int(rows), errno)
-		if !done && rows != 0 {
-			n, done, err = p.collectLocked(dst)
+	if timeout < 0 && p.sleepy {
+		return p.waitLocked(dst, timeout, 0, 0, 0)
+	}
+	// The first fetch is made here, not in collectLocked: after a system call the
+	// processor mispredicts each return to a frame that was open before.
+	rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
+	n := 0
+	if errno == 0 {
+		n = p.tellPlainLocked(dst, p.scratch.rows[:rows])
+		if n == int(rows) && n > 0 {
+			p.run = 0
+			p.mu.Unlock()
+			return n, nil
 		}
+	}
+	return p.waitLocked(dst, timeout, n, int(rows), errno)
+}
+
+// waitLocked is the rest of a Wait that fetched rows, of which n are told. It
+// unlocks.
+func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration, n, rows int, errno unix.Errno) (int, error) {
+	defer p.mu.Unlock()
+	n, done, err := p.deliverLocked(dst, n, rows, errno)
+	if !done && rows != 0 {
+		n, done, err = p.collectLocked(dst)
 	}
 	if !done && timeout != 0 {
 		p.waiting = true // nothing above lets go of the lock, so nobody needed to see it
@@ -90,7 +106,7 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 	}
 	for range len(p.slots) + maxRun {
 		rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
-		n, done, err := p.deliverLocked(dst, int(rows), errno)
+		n, done, err := p.deliverLocked(dst, 0, int(rows), errno)
 		if done || rows == 0 {
 			return n, done, err
 		}
@@ -141,18 +157,36 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 		if p.closed.Load() {
 			return 0, waitctx.ErrClosed
 		}
-		if n, done, err := p.deliverLocked(dst, int(rows), errno); done {
+		if n, done, err := p.deliverLocked(dst, 0, int(rows), errno); done {
 			return n, err
 		}
 	}
 }
 
+// tellPlainLocked tells rows up to the first that asks for more: nearly every
+// one is of a registration that has its number for itself and somebody who
+// listens. It returns how many those were.
+func (p *Poller) tellPlainLocked(dst []waitctx.Event, rows []unix.EpollEvent) int {
+	n := 0
+	for ; n < len(rows) && n < len(dst); n++ {
+		row := &rows[n]
+		s := &p.slots[uint32(row.Fd)]
+		if s.gen != uint32(row.Pad) || s.next != 0 || s.flags != 0 {
+			break
+		}
+		ready := readyOf(row.Events, s.interest)
+		if ready == 0 {
+			break
+		}
+		dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+	}
+	return n
+}
+
 // deliverLocked turns the rows of a fetch into events, and reports whether Wait
-// is to return. What finds no place goes to the backlog.
-//
-// Nearly every row is of a registration that has its number for itself and
-// somebody who listens; the loop is made for that one.
-func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, errno unix.Errno) (n int, done bool, err error) {
+// is to return. The first n are told already. What finds no place goes to the
+// backlog.
+func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errno) (told int, done bool, err error) {
 	if errno != 0 {
 		if errno == unix.EINTR { // a signal is no reason to return; the deadline stands
 			return 0, false, nil
@@ -161,21 +195,18 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, errno unix.Errno) 
 	}
 	woke := rows > 0 && len(dst) == 0 // without room, a ready descriptor must not become a spin
 	stale := false
-	for r := range p.scratch.rows[:rows] {
-		row := &p.scratch.rows[r]
-		i, gen := uint32(row.Fd), uint32(row.Pad)
-		s := &p.slots[i]
-		if s.gen == gen && s.next == 0 && s.flags == 0 && n < len(dst) {
-			if ready := readyOf(row.Events, s.interest); ready != 0 {
-				dst[n] = waitctx.Event{Token: s.token, Ready: ready}
-				n++
-				continue
-			}
+	for r := n; r < rows; r++ {
+		plain := p.tellPlainLocked(dst[n:], p.scratch.rows[r:rows])
+		if n, r = n+plain, r+plain; r == rows {
+			break
 		}
+		row := &p.scratch.rows[r]
+		i := uint32(row.Fd)
+		s := &p.slots[i]
 		switch {
 		case i == 0:
 			woke = p.wake.pending.Swap(false) || woke
-		case s.gen != gen || s.is(dead):
+		case s.gen != uint32(row.Pad) || s.is(dead):
 			p.stats.Stale++
 			p.run++
 			stale = true
