@@ -78,6 +78,43 @@ func TestDeleteOfANumberThatIsSomethingElse(t *testing.T) {
 	}
 }
 
+// A Wait that parks with a timeout leaves a deadline with the netpoller, of
+// which a later one must not hear.
+func TestParkForgetsEarlierTimeouts(t *testing.T) {
+	p := open(t)
+	defer p.Close()
+	dst := make([]waitctx.Event, 1)
+	pipe, end := fdtest.Pipe(t)
+	add := waitctx.Change{Op: waitctx.OpAdd, ID: 2, FD: pipe.FD(), Interest: waitctx.Readable, Token: 2}
+	if err := p.Apply([]waitctx.Change{add}); err != nil {
+		t.Fatalf("Apply() = %v, want nil", err)
+	}
+	for _, tc := range []struct{ earlier, timeout, ready time.Duration }{
+		{10 * time.Millisecond, -1, 30 * time.Millisecond},
+		{10 * time.Millisecond, time.Hour, 30 * time.Millisecond},
+		{time.Hour, 10 * time.Millisecond, 10 * time.Second},
+		{-1, 10 * time.Millisecond, 10 * time.Second},
+	} {
+		told := make(chan struct{})
+		time.AfterFunc(time.Millisecond, func() { end.Write("x"); close(told) })
+		if _, err := p.Wait(dst, tc.earlier); err != nil {
+			t.Fatalf("Wait(%v) = %v, want nil", tc.earlier, err)
+		}
+		<-told
+		pipe.Drain()
+		tell := time.AfterFunc(tc.ready, func() { end.Write("x") })
+		began := time.Now()
+		n, err := p.Wait(dst, tc.timeout)
+		took := time.Since(began)
+		tell.Stop()
+		early := tc.timeout < 0 || tc.ready < tc.timeout // what is ready comes first
+		if err != nil || early != (n == 1) || n == 0 && took < tc.timeout {
+			t.Errorf("after a Wait(%v), Wait(%v) = %d, %v, in %v", tc.earlier, tc.timeout, n, err, took)
+		}
+		pipe.Drain()
+	}
+}
+
 // A Wait that parks watches the set there is, also after that was built anew.
 func TestParkFollowsTheSet(t *testing.T) {
 	p := open(t)

@@ -3,49 +3,95 @@
 package epoll
 
 import (
+	"errors"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// parking has a Wait without a timeout sleep on Go's own netpoller, which can
-// watch an epoll set as it watches a socket: the goroutine is parked, and no
-// thread is blocked in a system call.
+const (
+	brief   = 100 * time.Microsecond // a sleep that the monitor does not notice
+	minPark = 5 * time.Millisecond   // with a timeout below it a Wait blocks
+	early   = 2 * time.Millisecond   // how long before its timeout a Wait ends to be parked
+)
+
+// parking has a Wait sleep on Go's own netpoller, which can watch an epoll set
+// as it watches a socket: the goroutine is parked, and no thread is blocked in a
+// system call.
 //
 // A blocked one is found by the runtime's monitor after 20 microseconds, which
 // takes its processor away and stays awake for that. With one processor and
-// little traffic this cost more than the traffic.
+// little traffic this cost more than the traffic. A sleep that is over before
+// the monitor looks costs nothing of the kind, and parking is two more system
+// calls: after a brief sleep the next one blocks.
 //
-// Timers are not for it: those of the runtime are late by up to a millisecond.
+// Timers of the runtime are late by up to a millisecond. So the end of a timeout
+// is slept in the kernel.
 type parking struct {
 	file  *os.File // a duplicate of the set's descriptor
 	conn  syscall.RawConn
 	ask   func(uintptr) bool // fetches, and reports whether there was anything
 	off   bool               // the netpoller does not take the set
+	until time.Time          // when the netpoller gives up; zero for never
+	brief bool               // the last sleep was
 	size  uintptr
 	asked int // how often, in this park
 	rows  int
 	errno unix.Errno
 }
 
-// park waits until the set has something. It reports whether it had to. The
-// first look comes after the netpoller was told to forget what it knows, so
-// that nothing falls between the two.
-func (p *Poller) park(size uintptr) (rows int, slept bool, errno unix.Errno) {
+// sleep waits until the set has something, or until rest has passed unless that
+// is negative; it may return before with nothing. It reports whether it had to
+// wait.
+func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, slept bool, errno unix.Errno) {
 	k := &p.parked
 	if k.conn == nil && !k.off {
 		k.off = k.open(p) != nil
 	}
-	if !k.off {
-		k.size, k.asked = size, 0
-		if err := k.conn.Read(k.ask); err == nil {
-			return k.rows, k.asked > 1, k.errno
+	began := time.Now()
+	slept = true
+	if k.off || k.brief || rest >= 0 && rest < minPark {
+		rows, errno = p.block(size, rest)
+	} else {
+		end := time.Time{}
+		if rest >= 0 {
+			end = began.Add(rest - early)
 		}
-		k.off = true
+		rows, slept, errno = k.park(size, end)
 	}
-	rows, errno = p.block(size, -1)
-	return rows, true, errno
+	if slept {
+		k.brief = time.Since(began) < brief
+	}
+	return rows, slept, errno
+}
+
+// park is sleep on the netpoller, until end. The first look at the set comes
+// after the netpoller was told to forget what it knows, so that nothing falls
+// between the two.
+//
+// A deadline that is later than the last one's is not set: the loop's next timer
+// changes seldom, and to wake once for nothing costs less.
+func (k *parking) park(size uintptr, end time.Time) (rows int, slept bool, errno unix.Errno) {
+	if !end.IsZero() && (k.until.IsZero() || end.Before(k.until)) {
+		k.setDeadline(end)
+	}
+	k.size, k.asked, k.rows, k.errno = size, 0, 0, 0
+	switch err := k.conn.Read(k.ask); {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		k.setDeadline(time.Time{})
+		return 0, true, 0
+	case err != nil:
+		k.off = true
+		return 0, false, 0
+	}
+	return k.rows, k.asked > 1, k.errno
+}
+
+func (k *parking) setDeadline(t time.Time) {
+	k.until = t
+	k.off = k.file.SetReadDeadline(t) != nil
 }
 
 // open hands a duplicate of the set to the netpoller.
@@ -77,5 +123,5 @@ func (k *parking) close() {
 	if k.file != nil {
 		k.file.Close()
 	}
-	k.file, k.conn = nil, nil
+	k.file, k.conn, k.until = nil, nil, time.Time{}
 }

@@ -144,14 +144,7 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 			}
 		}
 		p.mu.Unlock()
-		var rows int
-		var slept bool
-		var errno unix.Errno
-		if rest < 0 {
-			rows, slept, errno = p.park(p.size(len(dst)))
-		} else {
-			rows, errno = p.block(p.size(len(dst)), rest)
-		}
+		rows, slept, errno := p.sleep(p.size(len(dst)), rest)
 		p.mu.Lock()
 		p.sleepy = slept && rows == 1
 		if p.closed.Load() {
