@@ -1,6 +1,8 @@
 package jobnet
 
 import (
+	"encoding/binary"
+	"net/netip"
 	"syscall"
 	"unsafe"
 
@@ -61,13 +63,64 @@ func sysWritev(fd int, buffers [][]byte) (n, size int, e syscall.Errno) {
 	}
 }
 
+// Addresses are read by system calls of our own. Those of package unix ask the
+// kernel for the protocol each time, and leave 144 bytes a connection behind: a
+// heap of a few megabytes is not collected, so they stay resident.
+
 func sysAccept(fd int) (int, address, syscall.Errno) {
-	conn, sa, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
-	if err != nil {
-		return -1, address{}, errno(err)
+	var sa unix.RawSockaddrAny
+	conn, e := sysNamed(unix.SYS_ACCEPT4, fd, &sa, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	if e != 0 {
+		return -1, address{}, e
 	}
-	return conn, sockname(sa), 0
+	if ap := inetOf(&sa); ap.IsValid() {
+		return conn, address{tcp: ap}, 0
+	}
+	if sa, err := unix.Getpeername(conn); err == nil {
+		return conn, sockname(sa), 0
+	}
+	return conn, address{other: unnamed}, 0
 }
+
+// sysLocal is the address of the socket's own end, or nothing.
+func sysLocal(fd int) address {
+	var raw unix.RawSockaddrAny
+	if _, e := sysNamed(unix.SYS_GETSOCKNAME, fd, &raw, 0); e != 0 {
+		return address{}
+	}
+	if ap := inetOf(&raw); ap.IsValid() {
+		return address{tcp: ap}
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return address{}
+	}
+	return sockname(sa)
+}
+
+// sysNamed is a system call that stores an address.
+func sysNamed(trap uintptr, fd int, sa *unix.RawSockaddrAny, flags uintptr) (int, syscall.Errno) {
+	size := uint32(unix.SizeofSockaddrAny)
+	r, _, e := unix.RawSyscall6(trap, uintptr(fd), uintptr(unsafe.Pointer(sa)), uintptr(unsafe.Pointer(&size)), flags, 0, 0)
+	return int(r), e
+}
+
+// inetOf is the address in sa if it is one of TCP.
+func inetOf(sa *unix.RawSockaddrAny) netip.AddrPort {
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), portOf(&in.Port))
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		ip := netip.AddrFrom16(in.Addr)
+		return netip.AddrPortFrom(ip.WithZone(zoneName(in.Scope_id)), portOf(&in.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// portOf reads a port, which is in network byte order.
+func portOf(p *uint16) uint16 { return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(p))[:]) }
 
 func sysSocket(family int) (int, syscall.Errno) {
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)

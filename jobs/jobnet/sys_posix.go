@@ -60,6 +60,15 @@ func sysAccept(fd int) (int, address, syscall.Errno) {
 	return conn, sockname(sa), 0
 }
 
+// sysLocal is the address of the socket's own end, or nothing.
+func sysLocal(fd int) address {
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return address{}
+	}
+	return sockname(sa)
+}
+
 func sysSocket(family int) (int, syscall.Errno) {
 	syscall.ForkLock.RLock()
 	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)

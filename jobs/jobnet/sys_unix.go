@@ -116,15 +116,6 @@ func zoneName(id uint32) string {
 	return strconv.Itoa(int(id))
 }
 
-// sysLocal is the address of the socket's own end, or nothing.
-func sysLocal(fd int) address {
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return address{}
-	}
-	return sockname(sa)
-}
-
 // sysDup duplicates a stream socket and makes sure that it does not block.
 func sysDup(fd int) (int, error) {
 	if typ, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err != nil {
