@@ -43,7 +43,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 		return os.NewSyscallError("epoll_ctl", unix.EBADF)
 	}
 	i := p.allocLocked()
-	s := &p.slots[i]
+	s := p.slots.At(i)
 	s.fd, s.id, s.token, s.interest = int32(c.FD), c.ID, c.Token, c.Interest
 	s.armed = c.Interest & asked
 	errno := p.ctl(p.set, unix.EPOLL_CTL_ADD, int(s.fd), maskOf(s.armed), p.cookieLocked(i))
@@ -72,7 +72,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 // If the head has the same file, it shares what the kernel tells from now on.
 // If not, its number was closed and used again, and what it had is a ghost.
 func (p *Poller) shareLocked(i, head uint32) unix.Errno {
-	s := &p.slots[i]
+	s := p.slots.At(i)
 	if head != 0 {
 		s.armed |= p.wantLocked(head) &^ disarmed
 	}
@@ -86,7 +86,7 @@ func (p *Poller) shareLocked(i, head uint32) unix.Errno {
 // modifyLocked replaces interest and token. A dead registration is told again
 // that its file is gone.
 func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
-	s := &p.slots[i]
+	s := p.slots.At(i)
 	token, interest := s.token, s.interest
 	s.token, s.interest = c.Token, c.Interest
 	if s.is(dead) {
@@ -98,7 +98,7 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 	if s.is(suppressed) || interest&asked == c.Interest&asked {
 		return nil
 	}
-	errno := p.armLocked(p.byFD[s.fd])
+	errno := p.armLocked(*p.byFD.At(uint32(s.fd)))
 	if errno == 0 {
 		return nil
 	}
@@ -110,8 +110,8 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 // deleteLocked forgets a registration. The kernel not knowing it any more is
 // what a caller who closed first gets, and no error; but a dup may live.
 func (p *Poller) deleteLocked(i uint32) error {
-	s := p.slots[i]
-	wasHead := p.byFD[s.fd] == i
+	s := *p.slots.At(i)
+	wasHead := *p.byFD.At(uint32(s.fd)) == i
 	p.unlinkLocked(i)
 	p.releaseLocked(i)
 	if s.is(dead) {
@@ -130,7 +130,7 @@ func (p *Poller) deleteLocked(i uint32) error {
 		return os.NewSyscallError("epoll_ctl", errno)
 	}
 	if wasHead {
-		p.slots[head].armed = unknown // the cookie changes, so the mask must be set again
+		p.slots.At(head).armed = unknown // the cookie changes, so the mask must be set again
 	}
 	if p.armLocked(head) != 0 {
 		p.loseLocked(s.fd)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"bide/internal/chunks"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -24,21 +25,21 @@ type Poller struct {
 	waiting bool         // some goroutine is in Wait
 	queue   atomic.Int32 // goroutines at mu, besides the one that waits
 
-	set     int     // the epoll set; replaced only by the waiter
-	slots   []slot  // slot 0 stands for the wake, and ends chains
-	backlog []ref   // what is to be told before the kernel is asked again
-	rearms  []int32 // numbers whose mask the next Wait widens
-	run     int     // dead cookies seen since the last live one
-	outer   int     // an epoll set that holds set, for FD; -1 until asked for
-	sleepy  bool    // the last Wait slept until there was one event
-	scratch scratch // of the waiter, except for ctl
+	set     int               // the epoll set; replaced only by the waiter
+	slots   chunks.List[slot] // slot 0 stands for the wake, and ends chains
+	backlog []ref             // what is to be told before the kernel is asked again
+	rearms  []int32           // numbers whose mask the next Wait widens
+	run     int               // dead cookies seen since the last live one
+	outer   int               // an epoll set that holds set, for FD; -1 until asked for
+	sleepy  bool              // the last Wait slept until there was one event
+	scratch scratch           // of the waiter, except for ctl
 	wake    waker
 
 	parked parking // of the waiter
 
-	free  uint32   // first slot of the free list, linked by next
-	byFD  []uint32 // number to the first slot of its chain
-	ghost bool     // a closed number may have left one
+	free  uint32              // first slot of the free list, linked by next
+	byFD  chunks.List[uint32] // number to the first slot of its chain
+	ghost bool                // a closed number may have left one
 	stats Stats
 
 	left sync.Cond // signalled when the waiter leaves, and when the descriptors are closed
@@ -66,8 +67,8 @@ func New() (*Poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &Poller{set: set, outer: -1, slots: make([]slot, 1, 16)}
-	p.slots[0].gen = 1 // the wake's cookie is 0, and so no slot's
+	p := &Poller{set: set, outer: -1}
+	p.slots.At(p.slots.Add()).gen = 1 // the wake's cookie is 0, and so no slot's
 	p.left.L = &p.mu
 	p.scratch.rows = make([]unix.EpollEvent, 64)
 	if err := p.wake.open(); err != nil {
@@ -114,7 +115,7 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if i := p.findLocked(fd, id); i != 0 {
-		p.slots[i].flags |= suppressed
+		p.slots.At(i).flags |= suppressed
 	}
 }
 
@@ -125,16 +126,16 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	i := p.findLocked(fd, id)
-	if i == 0 || !p.slots[i].is(suppressed) {
+	if i == 0 || !p.slots.At(i).is(suppressed) {
 		return
 	}
-	s := &p.slots[i]
+	s := p.slots.At(i)
 	s.flags &^= suppressed
 	if s.is(dead) {
 		p.tellClosedLocked(i)
 		return
 	}
-	armed := p.slots[p.byFD[s.fd]].armed
+	armed := p.slots.At(*p.byFD.At(uint32(s.fd))).armed
 	if armed&(disarmed|unknown) == 0 && s.interest&asked&^armed == 0 {
 		return
 	}

@@ -12,11 +12,16 @@ import (
 // behind the number any more. A dup may keep it registered.
 func (p *Poller) loseLocked(fd int32) {
 	p.ghost = true
-	for i := p.byFD[fd]; i != 0 && !p.slots[i].is(dead); i = p.slots[i].next {
-		p.slots[i].flags |= dead
-		if !p.slots[i].is(suppressed) {
+	for i := *p.byFD.At(uint32(fd)); i != 0; {
+		s := p.slots.At(i)
+		if s.is(dead) {
+			break
+		}
+		s.flags |= dead
+		if !s.is(suppressed) {
 			p.tellClosedLocked(i)
 		}
+		i = s.next
 	}
 }
 
@@ -42,7 +47,7 @@ func (p *Poller) rebuildLocked() error {
 			return os.NewSyscallError("epoll_ctl", errno)
 		}
 	}
-	for fd := range p.byFD {
+	for fd := range p.byFD.Len() {
 		if head := p.headLocked(int32(fd)); head != 0 {
 			p.moveLocked(set, head)
 		}
@@ -57,7 +62,7 @@ func (p *Poller) rebuildLocked() error {
 
 // moveLocked moves a chain to a new epoll set.
 func (p *Poller) moveLocked(set int, head uint32) {
-	s := &p.slots[head]
+	s := p.slots.At(head)
 	want, cookie := p.wantLocked(head), p.cookieLocked(head)
 	errno := p.ctl(p.set, unix.EPOLL_CTL_DEL, int(s.fd), 0, 0)
 	if errno == 0 {

@@ -53,24 +53,24 @@ const (
 func (p *Poller) allocLocked() uint32 {
 	i := p.free
 	if i == 0 {
-		p.slots = append(p.slots, slot{})
-		return uint32(len(p.slots) - 1)
+		return p.slots.Add()
 	}
-	p.free = p.slots[i].next
-	p.slots[i].next = 0
+	s := p.slots.At(i)
+	p.free, s.next = s.next, 0
 	return i
 }
 
 // releaseLocked puts a slot that is in no chain on the free list. From here on
 // its cookie is stale.
 func (p *Poller) releaseLocked(i uint32) {
-	p.slots[i] = slot{gen: p.slots[i].gen + 1, next: p.free}
+	s := p.slots.At(i)
+	*s = slot{gen: s.gen + 1, next: p.free}
 	p.free = i
 }
 
 // renewLocked makes a slot's cookie stale, but not what the backlog holds.
 func (p *Poller) renewLocked(i uint32) {
-	s := &p.slots[i]
+	s := p.slots.At(i)
 	s.gen++
 	if s.is(queued) {
 		s.flags &^= queued
@@ -80,17 +80,17 @@ func (p *Poller) renewLocked(i uint32) {
 
 // cookieLocked is what the kernel gives back with events of a slot.
 func (p *Poller) cookieLocked(i uint32) uint64 {
-	return uint64(p.slots[i].gen)<<32 | uint64(i)
+	return uint64(p.slots.At(i).gen)<<32 | uint64(i)
 }
 
 // findLocked returns the slot of a registration, or 0.
 func (p *Poller) findLocked(fd waitctx.FD, id waitctx.ID) uint32 {
-	if fd >= waitctx.FD(len(p.byFD)) {
+	if fd >= waitctx.FD(p.byFD.Len()) {
 		return 0
 	}
-	i := p.byFD[fd]
-	for i != 0 && p.slots[i].id != id {
-		i = p.slots[i].next
+	i := *p.byFD.At(uint32(fd))
+	for i != 0 && p.slots.At(i).id != id {
+		i = p.slots.At(i).next
 	}
 	return i
 }
@@ -98,10 +98,10 @@ func (p *Poller) findLocked(fd waitctx.FD, id waitctx.ID) uint32 {
 // headLocked returns the slot that owns the kernel's registration of a number,
 // or 0.
 func (p *Poller) headLocked(fd int32) uint32 {
-	if int(fd) >= len(p.byFD) {
+	if uint32(fd) >= p.byFD.Len() {
 		return 0
 	}
-	if i := p.byFD[fd]; i != 0 && !p.slots[i].is(dead) {
+	if i := *p.byFD.At(uint32(fd)); i != 0 && !p.slots.At(i).is(dead) {
 		return i
 	}
 	return 0
@@ -109,39 +109,44 @@ func (p *Poller) headLocked(fd int32) uint32 {
 
 // pushLocked makes a slot the first of its number.
 func (p *Poller) pushLocked(i uint32) {
-	fd := int(p.slots[i].fd)
-	for fd >= len(p.byFD) {
-		p.byFD = append(p.byFD, make([]uint32, max(64, fd+1-len(p.byFD)))...)
+	s := p.slots.At(i)
+	for uint32(s.fd) >= p.byFD.Len() {
+		p.byFD.Add()
 	}
-	p.slots[i].next = p.byFD[fd]
-	p.byFD[fd] = i
+	first := p.byFD.At(uint32(s.fd))
+	s.next, *first = *first, i
 }
 
 // unlinkLocked takes a slot out of its chain.
 func (p *Poller) unlinkLocked(i uint32) {
-	at := &p.byFD[p.slots[i].fd]
+	at := p.byFD.At(uint32(p.slots.At(i).fd))
 	for *at != i {
-		at = &p.slots[*at].next
+		at = &p.slots.At(*at).next
 	}
-	*at = p.slots[i].next
-	p.slots[i].next = 0
+	*at = p.slots.At(i).next
+	p.slots.At(i).next = 0
 }
 
 // wantLocked is what a chain needs from a slot on: the union of the interests
 // of those listening.
 func (p *Poller) wantLocked(i uint32) waitctx.Interest {
 	want := disarmed
-	for ; i != 0 && !p.slots[i].is(dead); i = p.slots[i].next {
-		if s := &p.slots[i]; !s.is(suppressed) {
+	for i != 0 {
+		s := p.slots.At(i)
+		if s.is(dead) {
+			break
+		}
+		if !s.is(suppressed) {
 			want = want&^disarmed | s.interest&asked
 		}
+		i = s.next
 	}
 	return want
 }
 
 // armLocked tells the kernel what a chain needs, if it holds something else.
 func (p *Poller) armLocked(head uint32) unix.Errno {
-	s := &p.slots[head]
+	s := p.slots.At(head)
 	want := p.wantLocked(head)
 	if s.armed == want {
 		return 0
@@ -161,7 +166,7 @@ func (p *Poller) tellClosedLocked(i uint32) {
 
 // queueLocked puts a slot in the backlog, once.
 func (p *Poller) queueLocked(i uint32) {
-	if s := &p.slots[i]; !s.is(queued) {
+	if s := p.slots.At(i); !s.is(queued) {
 		s.flags |= queued
 		p.backlog = append(p.backlog, ref{i, s.gen})
 	}

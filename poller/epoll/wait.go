@@ -104,7 +104,7 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 	if n := p.tellBacklogLocked(dst); n > 0 {
 		return n, true, nil
 	}
-	for range len(p.slots) + maxRun {
+	for range p.slots.Len() + maxRun {
 		rows, errno := p.fetch(&p.scratch.rows[0], p.size(len(dst)))
 		n, done, err := p.deliverLocked(dst, 0, int(rows), errno)
 		if done || rows == 0 {
@@ -163,7 +163,7 @@ func (p *Poller) tellPlainLocked(dst []waitctx.Event, rows []unix.EpollEvent) in
 	n := 0
 	for ; n < len(rows) && n < len(dst); n++ {
 		row := &rows[n]
-		s := &p.slots[uint32(row.Fd)]
+		s := p.slots.At(uint32(row.Fd))
 		if s.gen != uint32(row.Pad) || s.next != 0 || s.flags != 0 {
 			break
 		}
@@ -195,7 +195,7 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errn
 		}
 		row := &p.scratch.rows[r]
 		i := uint32(row.Fd)
-		s := &p.slots[i]
+		s := p.slots.At(i)
 		switch {
 		case i == 0:
 			woke = p.wake.pending.Swap(false) || woke
@@ -227,8 +227,8 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errn
 // the kernel is told to be silent about it.
 func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) int {
 	heard := false
-	for i := head; i != 0; i = p.slots[i].next {
-		s := &p.slots[i]
+	for i := head; i != 0; i = p.slots.At(i).next {
+		s := p.slots.At(i)
 		if s.is(dead | suppressed) {
 			continue
 		}
@@ -245,7 +245,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 		}
 	}
 	if !heard && p.armLocked(head) != 0 {
-		p.loseLocked(p.slots[head].fd)
+		p.loseLocked(p.slots.At(head).fd)
 	}
 	return n
 }
@@ -262,7 +262,7 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 	n, at := 0, 0
 	for ; at < len(p.backlog) && n < len(dst); at++ {
 		b := p.backlog[at]
-		s := &p.slots[b.index]
+		s := p.slots.At(b.index)
 		if s.gen != b.gen {
 			continue
 		}
