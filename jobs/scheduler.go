@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bide/internal/chunks"
 	"bide/poller"
 	"bide/waitctx"
 )
@@ -29,7 +30,7 @@ type Scheduler struct {
 	failed  func(name string, err error)
 	profile bool
 
-	slots      []slotEntry
+	slots      chunks.List[slotEntry]
 	dirty      []*source
 	high, low  ring
 	timers     timerHeap
@@ -192,8 +193,8 @@ func (s *Scheduler) Close() error {
 		}
 		s.flush()
 	}
-	for i := range s.slots {
-		if src := s.slots[i].src; src != nil && !src.stopped {
+	for i := range s.slots.Len() {
+		if src := s.slots.At(i).src; src != nil && !src.stopped {
 			s.retire(src)
 		}
 	}

@@ -50,37 +50,38 @@ type slotEntry struct {
 	gen uint32
 }
 
+// token is the first of those that mean a source in a slot.
+func token(slot, gen uint32) waitctx.Token {
+	return waitctx.Token(gen)<<genShift | waitctx.Token(slot)<<slotShift
+}
+
 // bind takes the source's context over.
 func (s *Scheduler) bind(src *source) error {
-	fresh := len(s.freeSlots) == 0
-	slot := uint32(len(s.slots))
+	slot, gen, free := s.slots.Len(), uint32(0), len(s.freeSlots)
 	switch {
-	case !fresh:
-		slot = s.freeSlots[len(s.freeSlots)-1]
+	case free > 0:
+		slot = s.freeSlots[free-1]
+		gen = s.slots.At(slot).gen
 	case slot >= 1<<slotBits:
 		return ErrNoJobs
-	default:
-		s.slots = append(s.slots, slotEntry{})
 	}
 	src.slot = slot
-	base := waitctx.Token(s.slots[slot].gen)<<genShift | waitctx.Token(slot)<<slotShift
-	if err := src.wc.Bind(base, src); err != nil {
-		if fresh {
-			s.slots = s.slots[:slot]
-		}
+	if err := src.wc.Bind(token(slot, gen), src); err != nil {
 		return err
 	}
-	if !fresh {
-		s.freeSlots = s.freeSlots[:len(s.freeSlots)-1]
+	if free > 0 {
+		s.freeSlots = s.freeSlots[:free-1]
+	} else {
+		s.slots.Add()
 	}
-	s.slots[slot].src = src
+	s.slots.At(slot).src = src
 	return nil
 }
 
 // unbind ends the slot's generation: tokens still on their way are dropped.
 func (s *Scheduler) unbind(src *source) {
 	src.wc.Unbind()
-	e := &s.slots[src.slot]
+	e := s.slots.At(src.slot)
 	e.src = nil
 	e.gen = (e.gen + 1) & (1<<(64-genShift) - 1)
 	s.freeSlots = append(s.freeSlots, src.slot)
@@ -89,10 +90,10 @@ func (s *Scheduler) unbind(src *source) {
 // lookup returns the source a token belongs to, or nil for a stale one.
 func (s *Scheduler) lookup(t waitctx.Token) *source {
 	slot := uint32(t>>slotShift) & (1<<slotBits - 1)
-	if int(slot) >= len(s.slots) {
+	if slot >= s.slots.Len() {
 		return nil
 	}
-	e := &s.slots[slot]
+	e := s.slots.At(slot)
 	if e.gen != uint32(t>>genShift) {
 		return nil
 	}
@@ -171,7 +172,7 @@ func (src *source) listen(place int32) {
 
 // keyAt returns the key of the wait at a place.
 func (src *source) keyAt(place int32) (any, bool) {
-	base := waitctx.Token(src.s.slots[src.slot].gen)<<genShift | waitctx.Token(src.slot)<<slotShift
+	base := token(src.slot, src.s.slots.At(src.slot).gen)
 	key, _, _, ok := src.wc.Find(base | waitctx.Token(place))
 	return key, ok
 }
@@ -211,7 +212,7 @@ func (s *Scheduler) retire(src *source) {
 // that had none to tell of may still be on s.dirty, and flush calls once more:
 // by then the slot may be another's.
 func (s *Scheduler) gone(src *source) {
-	if s.slots[src.slot].src != src {
+	if s.slots.At(src.slot).src != src {
 		return
 	}
 	s.unbind(src)
