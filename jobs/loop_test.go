@@ -169,6 +169,35 @@ func TestReadyNamesTheKeys(t *testing.T) {
 	})
 }
 
+// A job that pauses while it goes over the keys hears of no others after that.
+func TestReadyEndsWhenTheJobPauses(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var got []any
+		s.Go(func(j jobs.Job) error {
+			for i, key := range []string{"a", "b", "c"} {
+				if err := j.WaitCtx().Set(key, waitctx.Wait{FD: waitctx.FD(i)}); err != nil {
+					return err
+				}
+			}
+			err := j.Pause()
+			for key := range j.Ready() {
+				if got = append(got, key); len(got) == 3 {
+					j.Pause() // rearms what it goes over
+				}
+			}
+			return err
+		})
+		s.RunOnce(0)
+		for fd := range waitctx.FD(3) {
+			m.SetReady(fd, waitctx.ReadyIn)
+		}
+		until(t, s)
+		if len(got) != 3 {
+			t.Errorf("Ready() went on to %v, want three keys", got)
+		}
+	})
+}
+
 // A job that a Watch started is told by what.
 func TestReadyInAWatchsJob(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {

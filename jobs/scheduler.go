@@ -40,7 +40,8 @@ type Scheduler struct {
 	changes    []waitctx.Change
 	dirtySpare []*source
 	freeSlots  []uint32
-	spare      []*source // of ended jobs
+	spare      []*source  // of ended jobs
+	spareQuiet *quietWait // the first, linked by next
 	unused     []*task
 	buffer     []byte
 	epoch      time.Time

@@ -6,8 +6,8 @@ import (
 
 // source is a WaitCtx bound to a scheduler: a job's own, or a Watch's.
 type source struct {
-	waiters queue       // jobs paused on it
-	quiet   []quietWait // ready, unawaited, and so suppressed in the poller
+	waiters queue      // jobs paused on it
+	quiet   *quietWait // the first that was ready, unawaited, and so suppressed in the poller
 	s       *Scheduler
 	fn      func(Job) error
 	wc      *waitctx.WaitCtx
@@ -30,6 +30,7 @@ type ownSource struct {
 }
 
 type quietWait struct {
+	next  *quietWait
 	fd    waitctx.FD
 	id    waitctx.ID
 	place int32
@@ -145,29 +146,40 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 		return
 	}
 	src.s.stats.Unawaited++
-	for i := range src.quiet {
-		if src.quiet[i].id == id {
+	end := &src.quiet
+	for *end != nil {
+		if (*end).id == id {
 			return
 		}
+		end = &(*end).next
 	}
-	src.quiet = append(src.quiet, quietWait{fd, id, place, ev.Ready})
+	*end = src.s.newQuiet()
+	**end = quietWait{fd: fd, id: id, place: place, ready: ev.Ready}
 	src.s.poller.Suppress(fd, id)
 }
 
 // listen rearms what was suppressed of the wait at place, or of all waits.
 func (src *source) listen(place int32) {
-	if len(src.quiet) == 0 {
-		return
-	}
-	kept := src.quiet[:0]
-	for _, q := range src.quiet {
+	for at := &src.quiet; *at != nil; {
+		q := *at
 		if place != anyPlace && q.place != place {
-			kept = append(kept, q)
+			at = &q.next
 			continue
 		}
 		src.s.poller.Rearm(q.fd, q.id)
+		*at = q.next
+		*q = quietWait{next: src.s.spareQuiet}
+		src.s.spareQuiet = q
 	}
-	src.quiet = kept
+}
+
+func (s *Scheduler) newQuiet() *quietWait {
+	q := s.spareQuiet
+	if q == nil {
+		return new(quietWait)
+	}
+	s.spareQuiet = q.next
+	return q
 }
 
 // keyAt returns the key of the wait at a place.
@@ -201,7 +213,7 @@ func (s *Scheduler) retire(src *source) {
 		return
 	}
 	src.stopped, src.fn, src.deadline = true, nil, 0
-	src.quiet = src.quiet[:0]
+	src.quiet = nil
 	src.wc.Close()
 	if !src.wc.Dirty() {
 		s.gone(src)

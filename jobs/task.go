@@ -224,33 +224,34 @@ func (t *task) expire() {
 	}
 }
 
-// queue is a list of tasks, first come first served.
-type queue struct{ head, tail *task }
+// queue is a list of tasks, first come first served. The prior task of the first
+// is the last.
+type queue struct{ head *task }
 
 func (q *queue) push(t *task) {
-	t.queue, t.prior, t.after = q, q.tail, nil
-	if q.tail == nil {
-		q.head = t
-	} else {
-		q.tail.after = t
+	t.queue, t.after = q, nil
+	first := q.head
+	if first == nil {
+		q.head, t.prior = t, t
+		return
 	}
-	q.tail = t
+	t.prior = first.prior
+	t.prior.after, first.prior = t, t
 }
 
 func (q *queue) remove(t *task) {
-	if q.head == q.tail { // the usual case
-		q.head, q.tail, t.queue = nil, nil, nil
-		return
-	}
-	if t.prior == nil {
-		q.head = t.after
-	} else {
-		t.prior.after = t.after
-	}
-	if t.after == nil {
-		q.tail = t.prior
-	} else {
-		t.after.prior = t.prior
+	after := t.after
+	switch {
+	case t == q.head:
+		q.head = after
+		if after != nil {
+			after.prior = t.prior
+		}
+	case after == nil:
+		q.head.prior = t.prior
+		t.prior.after = nil
+	default:
+		t.prior.after, after.prior = after, t.prior
 	}
 	t.queue, t.prior, t.after = nil, nil, nil
 }

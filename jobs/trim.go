@@ -32,7 +32,7 @@ func (m *trimmer) look(s *Scheduler) {
 		return // the turn arms it again
 	}
 	s.trim(0)
-	s.spare, s.unused, s.buffer = nil, nil, nil
+	s.spare, s.spareQuiet, s.unused, s.buffer = nil, nil, nil, nil
 }
 
 func (m *trimmer) stop() {

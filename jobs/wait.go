@@ -31,7 +31,7 @@ func (t *task) ownSource() *source {
 // awaits puts the task on the list of those that wait for a place of src. The
 // caller pauses it.
 func (t *task) awaits(src *source, place int32) {
-	if len(src.quiet) != 0 {
+	if src.quiet != nil {
 		src.listen(place)
 	}
 	t.src, t.place, t.fired = src, place, 0
@@ -63,8 +63,12 @@ func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
 			return
 		}
 	}
-	for _, q := range src.quiet {
+	for q := src.quiet; q != nil; q = q.next {
+		id := q.id
 		if key, ok := src.keyAt(q.place); ok && !yield(key, q.ready) {
+			return
+		}
+		if q.id != id { // the job has paused meanwhile
 			return
 		}
 	}

@@ -1,0 +1,36 @@
+package jobs
+
+// Queue is a queue whose tasks are known by number.
+type Queue struct {
+	q     queue
+	tasks map[int]*task
+}
+
+// Push adds a task.
+func (q *Queue) Push(number int) {
+	if q.tasks == nil {
+		q.tasks = map[int]*task{}
+	}
+	q.tasks[number] = &task{run: run{index: int32(number)}}
+	q.q.push(q.tasks[number])
+}
+
+// Remove takes a task out, and reports whether it still points into the queue.
+func (q *Queue) Remove(number int) (tied bool) {
+	t := q.tasks[number]
+	delete(q.tasks, number)
+	q.q.remove(t)
+	return t.queue != nil || t.prior != nil || t.after != nil
+}
+
+// Numbers returns those in the queue, from the first, and the one that is its
+// last by the link from the first; -1 if there is none.
+func (q *Queue) Numbers() (all []int, last int) {
+	for t := q.q.head; t != nil; t = t.after {
+		all = append(all, int(t.index))
+	}
+	if q.q.head == nil {
+		return nil, -1
+	}
+	return all, int(q.q.head.prior.index)
+}
