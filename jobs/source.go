@@ -4,7 +4,8 @@ import (
 	"bide/waitctx"
 )
 
-// source is a WaitCtx bound to a scheduler: a job's own, or a Watch's.
+// source is a WaitCtx bound to a scheduler: a job's own, or a Watch's. There is
+// one for each connection at rest, so that its 64 bytes count.
 type source struct {
 	waiters queue      // jobs paused on it
 	quiet   *quietWait // the first that was ready, unawaited, and so suppressed in the poller
@@ -13,15 +14,22 @@ type source struct {
 	wc      *waitctx.WaitCtx
 	slot    uint32
 
+	kind    sourceKind
 	active  bool // a job that fn was started as has not ended
 	dirty   bool // on s.dirty
 	stopped bool
-	low     bool
-	own     bool // a job's, which it is used for again
 
 	deadline int64 // loop time, 0 for none
 	timerAt  int64 // of the timer in the heap, 0 for none
 }
+
+type sourceKind uint8
+
+const (
+	ofWatch    sourceKind = iota
+	ofLowWatch            // jobs that fn is started as run at low priority
+	ofJob                 // its own, which is used for others again
+)
 
 // ownSource is a job's own, with its context.
 type ownSource struct {
@@ -198,7 +206,7 @@ func (s *Scheduler) newOwn() *source {
 		src.stopped = false
 	} else {
 		own := new(ownSource)
-		own.source.s, own.source.wc, own.own = s, &own.wc, true
+		own.source.s, own.source.wc, own.kind = s, &own.wc, ofJob
 		src = &own.source
 	}
 	if err := s.bind(src); err != nil {
@@ -228,7 +236,7 @@ func (s *Scheduler) gone(src *source) {
 		return
 	}
 	s.unbind(src)
-	if src.own && src.wc.Reset() && len(s.spare) < maxUnused {
+	if src.kind == ofJob && src.wc.Reset() && len(s.spare) < maxUnused {
 		s.spare = append(s.spare, src)
 	}
 }

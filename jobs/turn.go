@@ -259,7 +259,7 @@ func (s *Scheduler) startWatch(src *source, reason error) *task {
 		t = newTask(s, nil)
 	}
 	src.active = true
-	t.fn, t.watch, t.low = src.fn, src, src.low
+	t.fn, t.watch, t.low = src.fn, src, src.kind == ofLowWatch
 	s.admit(t)
 	t.reason = reason
 	return t

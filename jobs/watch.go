@@ -66,8 +66,12 @@ func (w Watch) SetFunc(fn func(Job) error) {
 
 // SetLow has the function's jobs run at low priority, or no longer.
 func (w Watch) SetLow(low bool) {
-	if w.src != nil {
-		w.src.low = low
+	if w.src == nil {
+		return
+	}
+	w.src.kind = ofWatch
+	if low {
+		w.src.kind = ofLowWatch
 	}
 }
 
