@@ -33,7 +33,7 @@ func (e *entry) pending() Op {
 		return OpDelete
 	case e.state != live:
 		return OpAdd
-	case e.w.Interest != e.known || e.offered != e.known || e.rebound:
+	case e.interest != e.known || e.offered != e.known || e.rebound:
 		return OpModify
 	}
 	return 0
@@ -44,14 +44,14 @@ func (c *WaitCtx) appendOp(dst []Change, op Op) []Change {
 		e := c.at(p.place())
 		if e.told == op {
 			if op != OpDelete {
-				e.offered, e.retoken = e.w.Interest, true
+				e.offered, e.retoken = e.interest, true
 			}
 			if e.state == fresh {
 				e.state = offered
 			}
 			dst = append(dst, Change{
-				Op: op, ID: e.id, FD: e.w.FD, Kind: e.w.Kind,
-				Interest: e.w.Interest, Token: c.token(p.place(), e),
+				Op: op, ID: e.id, FD: e.fd, Kind: e.kind,
+				Interest: e.interest, Token: c.token(p.place(), e),
 			})
 		}
 		p = e.next
@@ -107,7 +107,7 @@ func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
 	case told == OpAdd && bad:
 		if !e.gone { // else Clear took it already, and its descriptor with it
 			c.live--
-			e.gone, e.cleanup = true, e.w.Cleanup != nil
+			e.gone, e.doomed = true, e.cleanup != nil
 			if c.more.places != nil {
 				delete(c.more.places, e.key)
 			}
@@ -115,8 +115,8 @@ func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
 		c.retire(place, e)
 		return
 	case told == OpModify && bad:
-		if e.w.Interest == e.offered {
-			e.w.Interest = e.known
+		if e.interest == e.offered {
+			e.interest = e.known
 		}
 		e.offered = e.known
 		if e.retoken { // else a Bind came after it was told
@@ -205,7 +205,7 @@ func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
 	if e.state == unused || e.gone {
 		return nil, 0, Wait{}, false
 	}
-	return e.key, e.id, e.w, true
+	return e.key, e.id, c.wait(p), true
 }
 
 // Lookup is Find for a consumer that wants only the registration's name.
@@ -215,7 +215,7 @@ func (c *WaitCtx) Lookup(t Token) (ID, FD, bool) {
 		return 0, 0, false
 	}
 	e := c.at(p)
-	return e.id, e.w.FD, e.state != unused && !e.gone
+	return e.id, e.fd, e.state != unused && !e.gone
 }
 
 // ID returns the ID of the registration under key, or 0.

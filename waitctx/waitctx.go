@@ -70,7 +70,8 @@ type link uint16
 
 // more holds what few contexts need, so that the others stay small.
 type more struct {
-	rest     []entry       // from place 1 on
+	data     any           // of the first entry
+	rest     []another     // from place 1 on
 	places   map[any]int32 // key to place, once there are mapFrom entries
 	errs     map[any]error // why the kernel refused a wait, by key
 	callback Callback
@@ -85,11 +86,15 @@ type more struct {
 // fresh ─Clear→ unused at once, since nobody was told. From offered on, an
 // entry leaves only by a delete that was reported and acknowledged (gone).
 type entry struct {
-	key  any
-	w    Wait // Interest is the wanted one
-	id   ID
-	next link // of the dirty, free or doom list
-	prev link // of the dirty list
+	key     any
+	fd      FD
+	cleanup func(key any, w Wait)
+	id      ID
+	next    link // of the dirty, free or doom list
+	prev    link // of the dirty list
+
+	interest Interest // wanted
+	kind     Kind
 
 	state   state
 	told    Op       // what the last Changes said of this entry, 0 for nothing
@@ -97,9 +102,15 @@ type entry struct {
 	offered Interest // handed out by an add or modify not yet acknowledged
 	isDirty bool
 	gone    bool // cleared: invisible, its delete is on the way
-	cleanup bool // run Cleanup when the delete is acknowledged
+	doomed  bool // run cleanup when the delete is acknowledged
 	rebound bool // the kernel holds another token
 	retoken bool // the change last told carries the present token
+}
+
+// another is an entry besides the first, with what the first seldom has.
+type another struct {
+	entry
+	data any
 }
 
 type state uint8
@@ -118,7 +129,25 @@ func (c *WaitCtx) at(place int32) *entry {
 	if place == 0 {
 		return &c.first
 	}
-	return &c.more.rest[place-1]
+	return &c.more.rest[place-1].entry
+}
+
+// wait puts the wait at a place together again.
+func (c *WaitCtx) wait(place int32) Wait {
+	e := c.at(place)
+	w := Wait{FD: e.fd, Interest: e.interest, Kind: e.kind, Cleanup: e.cleanup}
+	if c.more != nil {
+		w.Data = *c.more.dataOf(place)
+	}
+	return w
+}
+
+// dataOf is where the Data of the wait at a place is kept.
+func (m *more) dataOf(place int32) *any {
+	if place == 0 {
+		return &m.data
+	}
+	return &m.rest[place-1].data
 }
 
 // size is the number of places, used or not.
@@ -203,10 +232,16 @@ func (c *WaitCtx) insert(key any, w Wait) error {
 	default:
 		p = c.size()
 		m := c.extra()
-		m.rest = append(m.rest, entry{})
+		m.rest = append(m.rest, another{})
 	}
 	e := c.at(p)
-	*e = entry{key: key, w: w, id: ID(lastID.Add(1)), state: fresh}
+	*e = entry{
+		key: key, fd: w.FD, interest: w.Interest, kind: w.Kind, cleanup: w.Cleanup,
+		id: ID(lastID.Add(1)), state: fresh,
+	}
+	if w.Data != nil {
+		*c.extra().dataOf(p) = w.Data
+	}
 	c.used++
 	c.live++
 	c.mark(p, e)
@@ -272,7 +307,7 @@ func (c *WaitCtx) Replace(key any, w Wait) (Wait, error) {
 	if c.used >= MaxWaits && c.at(p).state != fresh {
 		return Wait{}, ErrFull
 	}
-	old := c.at(p).w
+	old := c.wait(p)
 	c.drop(p, false)
 	return old, c.insert(key, w)
 }
@@ -288,8 +323,8 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 		return ErrNoKey
 	}
 	e := c.at(p)
-	if e.w.Interest != w.Interest {
-		e.w.Interest = w.Interest
+	if e.interest != w.Interest {
+		e.interest = w.Interest
 		c.mark(p, e)
 	}
 	return nil
@@ -299,7 +334,7 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 func (c *WaitCtx) Get(key any) (Wait, bool) {
 	if canCompare(key) {
 		if p := c.find(key); p >= 0 {
-			return c.at(p).w, true
+			return c.wait(p), true
 		}
 	}
 	return Wait{}, false
@@ -312,7 +347,7 @@ func (c *WaitCtx) Get(key any) (Wait, bool) {
 func (c *WaitCtx) Clear(key any) (Wait, bool) {
 	if canCompare(key) {
 		if p := c.find(key); p >= 0 {
-			w := c.at(p).w
+			w := c.wait(p)
 			c.drop(p, false)
 			return w, true
 		}
@@ -342,7 +377,7 @@ func (c *WaitCtx) drop(p int32, cleanup bool) {
 	if c.more != nil && c.more.places != nil {
 		delete(c.more.places, e.key)
 	}
-	e.gone, e.cleanup = true, cleanup && e.w.Cleanup != nil
+	e.gone, e.doomed = true, cleanup && e.cleanup != nil
 	if e.state != fresh {
 		c.mark(p, e)
 		return
@@ -367,7 +402,7 @@ func (c *WaitCtx) unlink(e *entry) {
 // cleanup is due, else at once.
 func (c *WaitCtx) retire(p int32, e *entry) {
 	e.isDirty = false
-	if e.cleanup {
+	if e.doomed {
 		e.next, c.doom = c.doom, linkTo(p)
 		return
 	}
@@ -376,6 +411,9 @@ func (c *WaitCtx) retire(p int32, e *entry) {
 
 func (c *WaitCtx) recycle(p int32, e *entry) {
 	*e = entry{}
+	if c.more != nil {
+		*c.more.dataOf(p) = nil
+	}
 	c.used--
 	if p != 0 {
 		e.next, c.free = c.free, linkTo(p)
@@ -391,7 +429,7 @@ func (c *WaitCtx) cleanups() {
 	for c.doom != 0 {
 		p := c.doom.place()
 		e := c.at(p)
-		key, w := e.key, e.w
+		key, w := e.key, c.wait(p)
 		c.doom = e.next
 		c.recycle(p, e)
 		w.Cleanup(key, w)
@@ -403,7 +441,7 @@ func (c *WaitCtx) cleanups() {
 func (c *WaitCtx) All() iter.Seq2[any, Wait] {
 	return func(yield func(any, Wait) bool) {
 		for p := range c.size() {
-			if e := c.at(p); e.state != unused && !e.gone && !yield(e.key, e.w) {
+			if e := c.at(p); e.state != unused && !e.gone && !yield(e.key, c.wait(p)) {
 				return
 			}
 		}

@@ -126,8 +126,8 @@ func TestCallbackAndStatus(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	if n := unsafe.Sizeof(WaitCtx{}); n > 300 {
-		t.Errorf("a WaitCtx has %d bytes, want at most 300", n)
+	if n := unsafe.Sizeof(WaitCtx{}); n > 104 {
+		t.Errorf("a WaitCtx has %d bytes, want at most 104", n)
 	}
 }
 
