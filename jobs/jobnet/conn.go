@@ -40,7 +40,7 @@ func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Conn{socket: socket{s: s, fd: fd}, ends: endsOf(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
+	n := &Conn{socket: socket{s: s, fd: fd}, ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
 	if err := n.startLater(); err != nil {
 		return nil, n.opError("adopt", err)
 	}

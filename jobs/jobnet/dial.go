@@ -62,7 +62,7 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 	if e != 0 && e != syscall.EINPROGRESS {
 		return nil, sysError("connect", e)
 	}
-	c, err := newConn(s, fd, endsOf(address{}, addressOf(to)))
+	c, err := newConn(s, fd, dialledTo(address{}, addressOf(to)))
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 		e, err = c.connected(j)
 	}
 	if err == nil {
-		c.ends = endsOf(sysLocal(fd), addressOf(to))
+		c.ends = dialledTo(sysLocal(fd), addressOf(to))
 		if e == 0 && c.toItself() {
 			e = syscall.ECONNREFUSED
 		}

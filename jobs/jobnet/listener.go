@@ -17,8 +17,9 @@ var _ net.Listener = (*Listener)(nil)
 type Listener struct {
 	socket
 	addr  net.Addr
-	local address // of what it accepts, if that is known beforehand
-	path  string  // of a Unix socket, to be unlinked
+	local *sharedEnd // of what it accepted last
+	fixed bool       // local is known beforehand
+	path  string     // of a Unix socket, to be unlinked
 }
 
 // Option configures Listen.
@@ -80,11 +81,20 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 	return l, nil
 }
 
+// newListener has what every kind of listener has.
+func newListener(s *jobs.Scheduler, fd int, addr net.Addr) *Listener {
+	l := &Listener{socket: socket{s: s, fd: fd}, addr: addr, local: &sharedEnd{address: addressOf(addr)}, fixed: true}
+	if a, ok := addr.(*net.TCPAddr); ok {
+		l.fixed = !a.IP.IsUnspecified()
+	}
+	return l
+}
+
 // AdoptListener takes over a listener of package net, for one that was handed
 // down by another process. It duplicates the descriptor and closes the
 // original. Any goroutine may call it.
 func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
-	l := &Listener{socket: socket{s: s}, addr: nl.Addr()}
+	l := newListener(s, -1, nl.Addr())
 	ul, isUnix := nl.(*net.UnixListener)
 	if isUnix {
 		ul.SetUnlinkOnClose(false) // Close of ours does
@@ -99,11 +109,7 @@ func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
 	switch a := l.addr.(type) {
 	case *net.TCPAddr:
 		sysTune(l.fd)
-		if !a.IP.IsUnspecified() {
-			l.local = addressOf(a)
-		}
 	case *net.UnixAddr:
-		l.local = addressOf(a)
 		if a.Name != "" && a.Name[0] != '@' {
 			l.path = a.Name
 		}
@@ -151,14 +157,15 @@ func (l *Listener) tryAccept() (*Conn, error) {
 }
 
 func (l *Listener) accepted(fd int, remote address) (*Conn, error) {
-	local := l.local
-	if local == (address{}) {
-		local = sysLocal(fd)
+	if !l.fixed {
+		if local := sysLocal(fd); local != l.local.address {
+			l.local = &sharedEnd{address: local}
+		}
 	}
 	if !sysInherits && remote.tcp.IsValid() {
 		sysTune(fd)
 	}
-	return newConn(l.s, fd, endsOf(local, remote))
+	return newConn(l.s, fd, acceptedAt(l.local, remote))
 }
 
 // TryAccept accepts a connection, or returns ErrWouldBlock. Loop only.

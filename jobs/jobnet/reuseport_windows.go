@@ -62,11 +62,7 @@ func sharedListener(s *jobs.Scheduler, network, address string) (*Listener, erro
 	for _, key := range shared.byFD[of[0]] {
 		shareLocked(fd, key)
 	}
-	local := sysLocal(fd)
-	l := &Listener{socket: socket{s: s, fd: fd}, addr: local.addr()}
-	if !local.tcp.Addr().IsUnspecified() {
-		l.local = local
-	}
+	l := newListener(s, fd, sysLocal(fd).addr())
 	if !s.Post(func() { l.start() }) {
 		go sysClose(fd) // which wants the lock
 		return nil, l.opError("listen", net.ErrClosed)

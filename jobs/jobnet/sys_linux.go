@@ -13,6 +13,9 @@ import (
 // which saves five system calls a connection.
 const sysInherits = true
 
+// unnamedAs is what an unbound Unix socket is called, here as in package net.
+const unnamedAs = "@"
+
 // Reads and writes go by RawSyscall: on a non-blocking socket they return soon,
 // and telling Go's scheduler costs as much as a short one. recvfrom(2) and
 // sendto(2) reach the socket without what read(2) and write(2) do for files:

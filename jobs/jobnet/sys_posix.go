@@ -11,6 +11,9 @@ import (
 // What accepted sockets inherit differs between systems: set it again.
 const sysInherits = false
 
+// unnamedAs is what an unbound Unix socket is called.
+const unnamedAs = ""
+
 func sysRead(fd int, b []byte) (int, syscall.Errno) {
 	for {
 		n, err := unix.Read(fd, b)

@@ -78,7 +78,7 @@ func sockaddr(a net.Addr) (family int, sa unix.Sockaddr, err error) {
 	return 0, nil, syscall.EAFNOSUPPORT
 }
 
-// sockname is the inverse. Peers on Unix sockets rarely have a name.
+// sockname is the inverse.
 func sockname(sa unix.Sockaddr) address {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
@@ -86,14 +86,12 @@ func sockname(sa unix.Sockaddr) address {
 	case *unix.SockaddrInet6:
 		return address{tcp: netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).WithZone(zoneName(sa.ZoneId)), uint16(sa.Port))}
 	case *unix.SockaddrUnix:
-		if sa.Name != "" {
+		if sa.Name != unnamedAs {
 			return address{other: &net.UnixAddr{Name: sa.Name, Net: "unix"}}
 		}
 	}
 	return address{other: unnamed}
 }
-
-var unnamed = &net.UnixAddr{Net: "unix"}
 
 func zoneID(zone string) uint32 {
 	if zone == "" {

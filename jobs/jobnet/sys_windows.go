@@ -21,6 +21,9 @@ var (
 // What accepted sockets inherit is not documented option by option: set it again.
 const sysInherits = false
 
+// unnamedAs is what an unbound Unix socket is called.
+const unnamedAs = ""
+
 // socketFlags: the sockets must be overlapped to be polled, though all calls on
 // them are plain ones that do not block.
 const socketFlags = windows.WSA_FLAG_OVERLAPPED | windows.WSA_FLAG_NO_HANDLE_INHERIT
@@ -175,7 +178,7 @@ func sockaddr(a net.Addr) (family int, sa windows.Sockaddr, err error) {
 	return 0, nil, windows.WSAEAFNOSUPPORT
 }
 
-// sockname is the inverse. Peers on Unix sockets rarely have a name.
+// sockname is the inverse.
 func sockname(sa windows.Sockaddr) address {
 	switch sa := sa.(type) {
 	case *windows.SockaddrInet4:
@@ -183,14 +186,12 @@ func sockname(sa windows.Sockaddr) address {
 	case *windows.SockaddrInet6:
 		return address{tcp: netip.AddrPortFrom(netip.AddrFrom16(sa.Addr).WithZone(zoneName(sa.ZoneId)), uint16(sa.Port))}
 	case *windows.SockaddrUnix:
-		if sa.Name != "" {
+		if sa.Name != unnamedAs {
 			return address{other: &net.UnixAddr{Name: sa.Name, Net: "unix"}}
 		}
 	}
 	return address{other: unnamed}
 }
-
-var unnamed = &net.UnixAddr{Net: "unix"}
 
 func zoneID(zone string) uint32 {
 	if zone == "" {
