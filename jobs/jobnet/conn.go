@@ -18,9 +18,9 @@ const maxIO = 256 << 10
 // Conn is a TCP or Unix stream connection on a scheduler's loop. The package
 // comment says who may call what.
 type Conn struct {
+	wmu jobs.Mutex // held by a call that writes, so that none is interleaved
 	socket
 	ends
-	wmu jobs.Mutex // held by a call that writes, so that none is interleaved
 }
 
 // newConn takes over a connected, non-blocking descriptor. Loop only.
@@ -80,13 +80,13 @@ func (c *Conn) opError(op string, err error) error {
 // asking. That holds for one call, after which readiness has spoken, or the
 // caller insists.
 func (c *Conn) recv(b []byte) (int, syscall.Errno) {
-	if c.rd.drained {
-		c.rd.drained = false
+	if c.drained {
+		c.drained = false
 		return 0, syscall.EAGAIN
 	}
 	b = b[:min(len(b), maxIO)]
 	n, e := sysRead(c.fd, b)
-	c.rd.drained = 0 < n && n < len(b)
+	c.drained = 0 < n && n < len(b)
 	return n, e
 }
 
@@ -103,7 +103,7 @@ func (c *Conn) send(b []byte) (int, syscall.Errno) {
 
 // read is Read in a job.
 func (c *Conn) read(j jobs.Job, b []byte) (int, error) {
-	if err := c.breathe(j, &c.rd); err != nil {
+	if err := c.breathe(j); err != nil {
 		return 0, err
 	}
 	for {
@@ -135,13 +135,13 @@ func (c *Conn) write(j jobs.Job, b []byte) (n int, err error) {
 	}
 	defer c.wmu.Unlock()
 	if len(b) == 0 {
-		return 0, c.check(&c.wr)
+		return 0, c.checkWrite()
 	}
 	for n < len(b) {
-		if err := c.breathe(j, &c.wr); err != nil {
+		if err := c.breathe(j); err != nil {
 			return n, err
 		}
-		if err := c.check(&c.wr); err != nil {
+		if err := c.checkWrite(); err != nil {
 			return n, err
 		}
 		m, e := c.send(b[n:])
@@ -149,7 +149,7 @@ func (c *Conn) write(j jobs.Job, b []byte) (n int, err error) {
 		switch e {
 		case 0:
 		case syscall.EAGAIN:
-			if err := c.wait(j, &c.wr); err != nil {
+			if err := c.wait(j, c.out()); err != nil {
 				return n, err
 			}
 		default:
@@ -267,7 +267,7 @@ func (c *Conn) Close() error {
 
 // SetDeadline sets both deadlines, as net.Conn has it.
 func (c *Conn) SetDeadline(t time.Time) error {
-	return c.opError("set", c.setDeadlines(t, &c.rd, &c.wr))
+	return c.opError("set", c.setDeadlines(t, &c.rd, c.outFor(t)))
 }
 
 // SetReadDeadline sets when reads give up. A function of ReadWatch is started
@@ -278,5 +278,5 @@ func (c *Conn) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline sets when writes give up.
 func (c *Conn) SetWriteDeadline(t time.Time) error {
-	return c.opError("set", c.setDeadlines(t, &c.wr))
+	return c.opError("set", c.setDeadlines(t, c.outFor(t)))
 }

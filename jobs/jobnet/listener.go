@@ -178,7 +178,7 @@ func (l *Listener) TryAccept() (*Conn, error) {
 }
 
 func (l *Listener) accept(j jobs.Job) (*Conn, error) {
-	if err := l.breathe(j, &l.rd); err != nil {
+	if err := l.breathe(j); err != nil {
 		return nil, err
 	}
 	for {

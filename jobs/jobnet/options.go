@@ -16,7 +16,7 @@ func (c *Conn) CloseWrite() error {
 func (c *Conn) CloseRead() error {
 	err := c.control(func(fd int) error { return sysShutdown(fd, false) })
 	if err == nil && sysShutdownIsSilent {
-		c.s.Post(func() { c.rd.nudge() })
+		c.s.Post(func() { c.nudge() })
 	}
 	return c.opError("close", err)
 }
@@ -89,7 +89,7 @@ func (r rawConn) Read(fn func(fd uintptr) bool) error {
 }
 
 func (r rawConn) Write(fn func(fd uintptr) bool) error {
-	return r.opError("raw-write", r.until(&r.k.wr, fn))
+	return r.opError("raw-write", r.until(r.k.out(), fn))
 }
 
 // until calls fn on the loop, each time the direction is ready, until it is
@@ -101,7 +101,7 @@ func (r rawConn) until(h *half, fn func(fd uintptr) bool) error {
 			if err = r.k.check(h); err != nil {
 				return
 			}
-			if h.drained = false; fn(uintptr(r.k.fd)) {
+			if r.k.drained = false; fn(uintptr(r.k.fd)) {
 				return
 			}
 			if err = r.k.wait(j, h); err != nil {

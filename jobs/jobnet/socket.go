@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,32 +19,52 @@ import (
 // neither they nor the poller hold it:
 //
 //	open ─Close→ closed ─teardown→ stopped ─deletes applied: dropped→ unwatched ─last release→ gone
+//
+// There is one for each connection at rest, so that its size counts. What each
+// use of it touches comes first.
 type socket struct {
 	s      *jobs.Scheduler
 	fd     int
-	closed atomic.Bool // calls fail from now on
+	rd     half
+	wr     atomic.Pointer[outward] // nil until it is needed: see out
+	closed atomic.Bool             // calls fail from now on
+	users  atomic.Int32            // between acquire and release; and the bit unwatched
 
 	// These belong to the loop.
 	stopped bool
-	rd, wr  half
+	rdHeld  bool            // the poller may hold the registration of rd
+	drained bool            // the last read took all there was
+	streak  uint8           // calls that did not pause since one did
+	nudges  uint8           // counted, so that a wait can tell that there was one
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
-
-	mu        sync.Mutex // guards what follows
-	users     int32      // between acquire and release
-	unwatched bool
 }
 
+// unwatched is set in users once the poller holds the descriptor no longer.
+const unwatched = 1 << 30
+
 // half is one direction. Each has a Watch of its own, since each is awaited by
-// itself; the poller has them share the descriptor. Writing seldom waits, so its
-// context is made when it does for the first time.
+// itself; the poller has them share the descriptor.
 type half struct {
-	wc       *waitctx.WaitCtx
 	w        jobs.Watch
 	deadline atomic.Int64 // nanoseconds since started, 0 for none
-	held     bool         // the poller may hold the registration
-	drained  bool         // the last read took all there was
-	streak   uint8        // calls that did not pause since one did
-	nudges   uint8        // counted, so that a wait can tell that there was one
+}
+
+// outward is the direction of writing, which seldom waits.
+type outward struct {
+	half
+	ctx  waitctx.WaitCtx
+	held bool // the poller may hold the registration
+}
+
+// out returns the direction of writing, to wait for it or to give it a deadline.
+// Any goroutine may call it.
+func (k *socket) out() *half {
+	o := k.wr.Load()
+	if o == nil {
+		k.wr.CompareAndSwap(nil, new(outward))
+		o = k.wr.Load()
+	}
+	return &o.half
 }
 
 // The keys of the waits, each the socket itself: no allocation, and a name for
@@ -61,8 +80,12 @@ const maxStreak = 16
 
 var started = time.Now()
 
-// setDeadline stores t; the Watch is told by whoever calls.
+// setDeadline stores t; the Watch is told by whoever calls. A nil half has no
+// deadline, and needs none.
 func (h *half) setDeadline(t time.Time) {
+	if h == nil {
+		return
+	}
 	d := int64(0)
 	if !t.IsZero() {
 		d = max(int64(t.Sub(started)), 1)
@@ -72,7 +95,7 @@ func (h *half) setDeadline(t time.Time) {
 
 // applyDeadline tells the Watch.
 func (h *half) applyDeadline() {
-	if h.w == (jobs.Watch{}) {
+	if h == nil || h.w == (jobs.Watch{}) {
 		return
 	}
 	t := time.Time{}
@@ -82,14 +105,14 @@ func (h *half) applyDeadline() {
 	h.w.SetDeadline(t)
 }
 
-// nudge has whoever waits try again: they come back by a deadline that is not
-// theirs.
-func (h *half) nudge() {
-	if h.w != (jobs.Watch{}) {
-		h.nudges++
-		h.drained = false
-		h.w.SetDeadline(started)
-		h.applyDeadline()
+// nudge has whoever waits to read try again: they come back by a deadline that
+// is not theirs.
+func (k *socket) nudge() {
+	if k.rd.w != (jobs.Watch{}) {
+		k.nudges++
+		k.drained = false
+		k.rd.w.SetDeadline(started)
+		k.rd.applyDeadline()
 	}
 }
 
@@ -101,21 +124,21 @@ func (k *socket) watch(h *half) error {
 	if k.stopped {
 		return net.ErrClosed
 	}
-	key, interest := any((*reading)(k)), waitctx.Readable
-	if h.wc = &k.rdctx; h == &k.wr {
-		key, interest = (*writing)(k), waitctx.Writable
-		h.wc = new(waitctx.WaitCtx)
+	key, interest, wc, held := any((*reading)(k)), waitctx.Readable, &k.rdctx, &k.rdHeld
+	if h != &k.rd {
+		o := k.wr.Load()
+		key, interest, wc, held = (*writing)(k), waitctx.Writable, &o.ctx, &o.held
 	}
 	w := waitctx.Wait{FD: waitctx.FD(k.fd), Interest: interest, Kind: waitctx.Socket, Cleanup: dropped}
-	err := h.wc.Set(key, w)
+	err := wc.Set(key, w)
 	if err != nil {
 		return err
 	}
-	if h.w, err = k.s.Watch(h.wc, nil); err != nil {
-		h.wc.Clear(key)
+	if h.w, err = k.s.Watch(wc, nil); err != nil {
+		wc.Clear(key)
 		return err
 	}
-	h.held = true
+	*held = true
 	h.applyDeadline()
 	return nil
 }
@@ -144,18 +167,19 @@ func dropped(key any, _ waitctx.Wait) {
 	switch key := key.(type) {
 	case *reading:
 		k := (*socket)(key)
-		k.letGo(&k.rd)
+		k.rdHeld = false
+		k.letGo()
 	case *writing:
 		k := (*socket)(key)
-		k.letGo(&k.wr)
+		k.wr.Load().held = false
+		k.letGo()
 	}
 }
 
-// letGo notes that the poller no longer holds a direction. If nobody asked for
-// that, the kernel refused the registration, or the scheduler is being closed;
-// either ends the other direction too.
-func (k *socket) letGo(h *half) {
-	h.held = false
+// letGo is called when the poller no longer holds a direction. If nobody asked
+// for that, the kernel refused the registration, or the scheduler is being
+// closed; either ends the other direction too.
+func (k *socket) letGo() {
 	if !k.stopped {
 		k.closed.Store(true)
 		if k.s.Post(k.teardown) {
@@ -174,45 +198,39 @@ func (k *socket) teardown() {
 	k.stopped = true
 	k.closed.Store(true)
 	k.rd.w.Stop()
-	k.wr.w.Stop()
+	if o := k.wr.Load(); o != nil {
+		o.w.Stop()
+	}
 	k.unwatch()
 }
 
 // unwatch closes the descriptor if neither the poller nor a goroutine holds it.
 func (k *socket) unwatch() {
-	if k.rd.held || k.wr.held {
+	if o := k.wr.Load(); k.rdHeld || o != nil && o.held {
 		return
 	}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if !k.unwatched {
-		k.unwatched = true
-		k.closeUnused()
-	}
-}
-
-func (k *socket) closeUnused() {
-	if k.unwatched && k.users == 0 {
+	if k.users.Or(unwatched) == 0 {
 		sysClose(k.fd)
 	}
 }
 
 // acquire keeps the descriptor open until release.
 func (k *socket) acquire() error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.closed.Load() || k.unwatched {
-		return net.ErrClosed
+	for {
+		users := k.users.Load()
+		if k.closed.Load() || users&unwatched != 0 {
+			return net.ErrClosed
+		}
+		if k.users.CompareAndSwap(users, users+1) {
+			return nil
+		}
 	}
-	k.users++
-	return nil
 }
 
 func (k *socket) release() {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.users--
-	k.closeUnused()
+	if k.users.Add(-1) == unwatched {
+		sysClose(k.fd)
+	}
 }
 
 // control runs a short system call from any goroutine.
@@ -242,6 +260,18 @@ func (k *socket) closeNow() bool {
 	return true
 }
 
+// checkWrite says whether a call that writes may go on.
+func (k *socket) checkWrite() error {
+	o := k.wr.Load()
+	if o == nil { // and so without a deadline
+		if k.closed.Load() {
+			return k.closedError()
+		}
+		return nil
+	}
+	return k.check(&o.half)
+}
+
 // check says whether a call on this direction may go on.
 func (k *socket) check(h *half) error {
 	if k.closed.Load() {
@@ -259,8 +289,8 @@ func (k *socket) closedError() error {
 	if err := k.rdctx.Err((*reading)(k)); err != nil {
 		return err
 	}
-	if k.wr.wc != nil {
-		if err := k.wr.wc.Err((*writing)(k)); err != nil {
+	if o := k.wr.Load(); o != nil {
+		if err := o.ctx.Err((*writing)(k)); err != nil {
 			return err
 		}
 	}
@@ -269,11 +299,11 @@ func (k *socket) closedError() error {
 
 // wait pauses j until the direction may be ready.
 func (k *socket) wait(j jobs.Job, h *half) error {
-	h.streak = 0
+	k.streak = 0
 	if j.Scheduler() != k.s {
 		return errForeign
 	}
-	err, nudges := k.watch(h), h.nudges
+	err, nudges := k.watch(h), k.nudges
 	if err == nil {
 		err = h.w.Wait(j)
 	}
@@ -282,7 +312,7 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		return nil
 	case k.closed.Load():
 		return k.closedError()
-	case err == os.ErrDeadlineExceeded && h.nudges != nudges:
+	case err == os.ErrDeadlineExceeded && k.nudges != nudges:
 		return k.check(h)
 	case errors.Is(err, jobs.ErrClosed):
 		return net.ErrClosed
@@ -292,11 +322,11 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 
 // breathe is called before a call that may not pause, and pauses j every so
 // many times to let the others go on.
-func (k *socket) breathe(j jobs.Job, h *half) error {
-	if h.streak++; h.streak < maxStreak {
+func (k *socket) breathe(j jobs.Job) error {
+	if k.streak++; k.streak < maxStreak {
 		return nil
 	}
-	h.streak = 0
+	k.streak = 0
 	return j.Sleep(0)
 }
 
@@ -345,4 +375,13 @@ func (k *socket) setDeadlinesNow(t time.Time, halves ...*half) error {
 		h.applyDeadline()
 	}
 	return nil
+}
+
+// outFor is out for a deadline of t: nil if there is none yet and t is no
+// deadline.
+func (k *socket) outFor(t time.Time) *half {
+	if t.IsZero() && k.wr.Load() == nil {
+		return nil
+	}
+	return k.out()
 }

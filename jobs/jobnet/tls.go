@@ -71,8 +71,8 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 		return 0, c.opError("read", c.closedError())
 	}
 	n, err := 0, error(ErrWouldBlock)
-	if c.rd.drained && t.empty() && len(b) > 0 {
-		c.rd.drained = false // as Conn.recv does, without the way there
+	if c.drained && t.empty() && len(b) > 0 {
+		c.drained = false // as Conn.recv does, without the way there
 	} else {
 		t.lend()
 		n, err = t.tls.Read(b)
@@ -89,7 +89,7 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 // read is TryRead in a job that waits.
 func (t *TLSConn) read(j jobs.Job, b []byte) (int, error) {
 	c := t.t.c
-	err := c.breathe(j, &c.rd)
+	err := c.breathe(j)
 	for err == nil {
 		if err = c.check(&c.rd); err != nil {
 			break
@@ -108,14 +108,14 @@ func (t *TLSConn) read(j jobs.Job, b []byte) (int, error) {
 func (t *TLSConn) drain(j jobs.Job) error {
 	c := t.t.c
 	for {
-		if err := c.check(&c.wr); err != nil {
+		if err := c.checkWrite(); err != nil {
 			return c.opError("write", err)
 		}
 		if t.t.flush() {
 			return t.t.err
 		}
 		t.t.arm()
-		if err := c.wait(j, &c.wr); err != nil {
+		if err := c.wait(j, c.out()); err != nil {
 			return c.opError("write", err)
 		}
 	}
@@ -133,7 +133,7 @@ func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 		if err := t.drain(j); err != nil || n == len(b) {
 			return n, err
 		}
-		if err := c.breathe(j, &c.wr); err != nil {
+		if err := c.breathe(j); err != nil {
 			return n, c.opError("write", err)
 		}
 		t.t.corked = true

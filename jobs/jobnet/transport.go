@@ -177,7 +177,7 @@ func (t *transport) dropOut() {
 	}
 	if t.armed {
 		t.armed = false
-		t.c.wr.w.SetFunc(nil)
+		t.c.out().w.SetFunc(nil)
 	}
 	if t.muted {
 		t.mute(false)
@@ -192,12 +192,12 @@ func (t *transport) arm() {
 	if t.armed {
 		return
 	}
-	if err := t.c.watch(&t.c.wr); err != nil {
+	if err := t.c.watch(t.c.out()); err != nil {
 		t.fail(err)
 		return
 	}
 	t.armed = true
-	t.c.wr.w.SetFunc(func(j jobs.Job) error {
+	t.c.out().w.SetFunc(func(j jobs.Job) error {
 		j.SetName("flush")
 		if !t.flush() && t.linger && errors.Is(j.Reason(), os.ErrDeadlineExceeded) {
 			t.c.teardown()
@@ -228,11 +228,11 @@ func (t *transport) closeSoon() {
 	t.linger = true
 	c.rd.w.SetFunc(nil)
 	c.rd.w.SetDeadline(started) // whoever waits finds the connection closed
-	c.wr.w.SetFunc(nil)
-	c.wr.w.SetDeadline(started)
+	c.out().w.SetFunc(nil)
+	c.out().w.SetDeadline(started)
 	t.armed = false
 	t.arm()
-	c.wr.w.SetDeadline(time.Now().Add(lingerTime))
+	c.out().w.SetDeadline(time.Now().Add(lingerTime))
 }
 
 // Close is for whoever has the TLSConn: crypto/tls's Close comes here, and so

@@ -48,7 +48,7 @@ func (v *view) Close() error {
 }
 
 func (v *view) SetDeadline(t time.Time) error {
-	return v.opError("set", v.setDeadlinesNow(t, &v.rd, &v.wr))
+	return v.opError("set", v.setDeadlinesNow(t, &v.rd, v.outFor(t)))
 }
 
 func (v *view) SetReadDeadline(t time.Time) error {
@@ -56,5 +56,5 @@ func (v *view) SetReadDeadline(t time.Time) error {
 }
 
 func (v *view) SetWriteDeadline(t time.Time) error {
-	return v.opError("set", v.setDeadlinesNow(t, &v.wr))
+	return v.opError("set", v.setDeadlinesNow(t, v.outFor(t)))
 }

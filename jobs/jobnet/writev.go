@@ -43,13 +43,13 @@ func (c *Conn) writeBuffers(j jobs.Job, v *net.Buffers) (n int64, err error) {
 	}
 	defer c.wmu.Unlock()
 	if consume(v, 0); len(*v) == 0 {
-		return 0, c.check(&c.wr)
+		return 0, c.checkWrite()
 	}
 	for len(*v) > 0 {
-		if err := c.breathe(j, &c.wr); err != nil {
+		if err := c.breathe(j); err != nil {
 			return n, err
 		}
-		if err := c.check(&c.wr); err != nil {
+		if err := c.checkWrite(); err != nil {
 			return n, err
 		}
 		m, e := c.sendv(*v)
@@ -58,7 +58,7 @@ func (c *Conn) writeBuffers(j jobs.Job, v *net.Buffers) (n int64, err error) {
 		switch e {
 		case 0:
 		case syscall.EAGAIN:
-			if err := c.wait(j, &c.wr); err != nil {
+			if err := c.wait(j, c.out()); err != nil {
 				return n, err
 			}
 		default:
