@@ -18,7 +18,6 @@ const maxIO = 256 << 10
 // Conn is a TCP or Unix stream connection on a scheduler's loop. The package
 // comment says who may call what.
 type Conn struct {
-	wmu jobs.Mutex // held by a call that writes, so that none is interleaved
 	socket
 	ends
 }
@@ -90,17 +89,6 @@ func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 	return n, e
 }
 
-// send is one write(2). One that took less than it was given found the socket
-// full, which is EAGAIN.
-func (c *Conn) send(b []byte) (int, syscall.Errno) {
-	b = b[:min(len(b), maxIO)]
-	n, e := sysWrite(c.fd, b)
-	if e == 0 && n < len(b) {
-		e = syscall.EAGAIN
-	}
-	return n, e
-}
-
 // read is Read in a job.
 func (c *Conn) read(j jobs.Job, b []byte) (int, error) {
 	if err := c.breathe(j); err != nil {
@@ -126,53 +114,6 @@ func (c *Conn) read(j jobs.Job, b []byte) (int, error) {
 			return 0, err
 		}
 	}
-}
-
-// write is Write in a job.
-func (c *Conn) write(j jobs.Job, b []byte) (n int, err error) {
-	if err := c.lock(j, &c.wmu); err != nil {
-		return 0, err
-	}
-	defer c.wmu.Unlock()
-	if len(b) == 0 {
-		return 0, c.checkWrite()
-	}
-	for n < len(b) {
-		if err := c.breathe(j); err != nil {
-			return n, err
-		}
-		if err := c.checkWrite(); err != nil {
-			return n, err
-		}
-		m, e := c.send(b[n:])
-		n += m
-		switch e {
-		case 0:
-		case syscall.EAGAIN:
-			if err := c.wait(j, c.out()); err != nil {
-				return n, err
-			}
-		default:
-			return n, sysError("write", e)
-		}
-	}
-	return n, nil
-}
-
-// lock locks m for a call of j. Whoever holds it stops at the deadline and at
-// Close, so a call that waits here comes to both in time.
-func (c *Conn) lock(j jobs.Job, m *jobs.Mutex) error {
-	if m.TryLock() {
-		return nil
-	}
-	if j.Scheduler() != c.s {
-		return errForeign
-	}
-	err := m.Lock(j)
-	if err != nil && c.closed.Load() {
-		return net.ErrClosed
-	}
-	return err
 }
 
 // Read is Read of net.Conn, for goroutines other than the loop's.
@@ -225,8 +166,11 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if !c.wmu.TryLock() {
-		return 0, ErrWouldBlock
+	if o := c.wr.Load(); o != nil {
+		if !o.mu.TryLock() {
+			return 0, ErrWouldBlock
+		}
+		defer o.mu.Unlock()
 	}
 	n, e := 0, syscall.Errno(0)
 	for n < len(b) && e == 0 {
@@ -234,7 +178,6 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 		m, e = c.send(b[n:])
 		n += m
 	}
-	c.wmu.Unlock()
 	switch e {
 	case 0:
 		return n, nil

@@ -53,7 +53,8 @@ type half struct {
 type outward struct {
 	half
 	ctx  waitctx.WaitCtx
-	held bool // the poller may hold the registration
+	held bool       // the poller may hold the registration
+	mu   jobs.Mutex // held by a call that writes, so that none is interleaved
 }
 
 // out returns the direction of writing, to wait for it or to give it a deadline.
@@ -323,9 +324,19 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 // breathe is called before a call that may not pause, and pauses j every so
 // many times to let the others go on.
 func (k *socket) breathe(j jobs.Job) error {
-	if k.streak++; k.streak < maxStreak {
-		return nil
+	if k.tired() {
+		return k.rest(j)
 	}
+	return nil
+}
+
+// tired counts a call, and reports whether the others should go on.
+func (k *socket) tired() bool {
+	k.streak++
+	return k.streak >= maxStreak
+}
+
+func (k *socket) rest(j jobs.Job) error {
 	k.streak = 0
 	return j.Sleep(0)
 }

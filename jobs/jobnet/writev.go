@@ -38,34 +38,25 @@ func (v *view) WriteBuffers(b *net.Buffers) (int64, error) {
 
 // writeBuffers is WriteBuffers in a job.
 func (c *Conn) writeBuffers(j jobs.Job, v *net.Buffers) (n int64, err error) {
-	if err := c.lock(j, &c.wmu); err != nil {
+	l, err := c.lockWrites(j)
+	if err != nil {
 		return 0, err
 	}
-	defer c.wmu.Unlock()
-	if consume(v, 0); len(*v) == 0 {
-		return 0, c.checkWrite()
+	defer l.unlock()
+	consume(v, 0)
+	if err := c.checkWrite(); err != nil || len(*v) == 0 {
+		return 0, err
 	}
-	for len(*v) > 0 {
-		if err := c.breathe(j); err != nil {
-			return n, err
-		}
-		if err := c.checkWrite(); err != nil {
-			return n, err
-		}
+	for {
 		m, e := c.sendv(*v)
 		n += int64(m)
-		consume(v, m)
-		switch e {
-		case 0:
-		case syscall.EAGAIN:
-			if err := c.wait(j, c.out()); err != nil {
-				return n, err
-			}
-		default:
-			return n, sysError("writev", e)
+		if consume(v, m); len(*v) == 0 {
+			return n, nil
+		}
+		if err := l.pause(j, "writev", e); err != nil {
+			return n, err
 		}
 	}
-	return n, nil
 }
 
 // sendv is send of the first few buffers, of which the first is not empty.
