@@ -59,31 +59,21 @@ type slotEntry struct {
 	gen uint32
 }
 
-// token is the first of those that mean a source in a slot.
-func token(slot, gen uint32) waitctx.Token {
-	return waitctx.Token(gen)<<genShift | waitctx.Token(slot)<<slotShift
-}
-
 // bind takes the source's context over.
 func (s *Scheduler) bind(src *source) error {
-	slot, gen, free := s.slots.Len(), uint32(0), len(s.freeSlots)
-	switch {
-	case free > 0:
-		slot = s.freeSlots[free-1]
-		gen = s.slots.At(slot).gen
-	case slot >= 1<<slotBits:
-		return ErrNoJobs
+	if len(s.freeSlots) == 0 {
+		if s.slots.Len() >= 1<<slotBits {
+			return ErrNoJobs
+		}
+		s.freeSlots = append(s.freeSlots, s.slots.Add())
 	}
-	src.slot = slot
-	if err := src.wc.Bind(token(slot, gen), src); err != nil {
+	last := len(s.freeSlots) - 1
+	src.slot = s.freeSlots[last]
+	if err := src.wc.Bind(src.Base(), src); err != nil {
 		return err
 	}
-	if free > 0 {
-		s.freeSlots = s.freeSlots[:free-1]
-	} else {
-		s.slots.Add()
-	}
-	s.slots.At(slot).src = src
+	s.freeSlots = s.freeSlots[:last]
+	s.slots.At(src.slot).src = src
 	return nil
 }
 
@@ -107,6 +97,11 @@ func (s *Scheduler) lookup(t waitctx.Token) *source {
 		return nil
 	}
 	return e.src
+}
+
+// Base is what the source's tokens begin with. Its context asks for it.
+func (src *source) Base() waitctx.Token {
+	return waitctx.Token(src.s.slots.At(src.slot).gen)<<genShift | waitctx.Token(src.slot)<<slotShift
 }
 
 // Changed puts the source on the list of those whose changes are applied at the
@@ -192,8 +187,7 @@ func (s *Scheduler) newQuiet() *quietWait {
 
 // keyAt returns the key of the wait at a place.
 func (src *source) keyAt(place int32) (any, bool) {
-	base := token(src.slot, src.s.slots.At(src.slot).gen)
-	key, _, _, ok := src.wc.Find(base | waitctx.Token(place))
+	key, _, _, ok := src.wc.Find(src.Base() | waitctx.Token(place))
 	return key, ok
 }
 

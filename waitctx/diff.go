@@ -60,8 +60,8 @@ func (c *WaitCtx) appendOp(dst []Change, op Op) []Change {
 }
 
 func (c *WaitCtx) token(p int32, e *entry) Token {
-	if c.bound {
-		return c.base | Token(p)
+	if c.consumer != nil {
+		return c.consumer.Base() | Token(p)
 	}
 	return Token(e.id)
 }
@@ -158,7 +158,30 @@ func (c *WaitCtx) Relinquish() { c.owned = false }
 // Consumer is told, by the call that did it, when a context that had nothing to
 // report has something. It may be told again before it looks, if everything was
 // taken back meanwhile.
+//
+// One that has a method Base() Token besides, which returns what it called Bind
+// with, saves the context from remembering that.
 type Consumer interface{ Changed() }
+
+// binding is a consumer that knows its base.
+type binding interface {
+	Consumer
+	Base() Token
+}
+
+// remembered is the binding of one that does not, or of none.
+type remembered struct {
+	base     Token
+	consumer Consumer
+}
+
+func (r *remembered) Base() Token { return r.base }
+
+func (r *remembered) Changed() {
+	if r.consumer != nil {
+		r.consumer.Changed()
+	}
+}
 
 // Bind takes the context over for a consumer, nil for one that asks Dirty
 // instead: until Unbind its changes carry the token base|n, where n < MaxWaits
@@ -167,21 +190,32 @@ type Consumer interface{ Changed() }
 // holds already are reported as modified, since their token is another. An
 // unbound context uses the ID of each registration as its token.
 func (c *WaitCtx) Bind(base Token, consumer Consumer) error {
-	if c.bound {
+	if c.consumer != nil {
 		return ErrBusy
 	}
-	c.bound, c.base, c.consumer = true, base&^placeMask, consumer
+	b, ok := consumer.(binding)
+	if !ok {
+		m := c.extra()
+		m.binding = remembered{base &^ placeMask, consumer}
+		b = &m.binding
+	}
+	c.consumer = b
 	pending := c.dirty != 0
 	c.retokenAll()
-	if pending && consumer != nil {
-		consumer.Changed()
+	if pending {
+		b.Changed()
 	}
 	return nil
 }
 
 // Unbind gives the context back, to be bound by the next consumer. Waits stay
 // as they are.
-func (c *WaitCtx) Unbind() { c.bound, c.consumer = false, nil }
+func (c *WaitCtx) Unbind() {
+	c.consumer = nil
+	if c.more != nil {
+		c.more.binding = remembered{}
+	}
+}
 
 func (c *WaitCtx) retokenAll() {
 	if c.used == 0 {
@@ -197,8 +231,8 @@ func (c *WaitCtx) retokenAll() {
 
 // Find returns the wait a token of this bound context stands for.
 func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
-	p := int32(t & placeMask)
-	if !c.bound || t&^placeMask != c.base || p >= c.size() {
+	p, ok := c.placeOf(t)
+	if !ok {
 		return nil, 0, Wait{}, false
 	}
 	e := c.at(p)
@@ -210,12 +244,18 @@ func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
 
 // Lookup is Find for a consumer that wants only the registration's name.
 func (c *WaitCtx) Lookup(t Token) (ID, FD, bool) {
-	p := int32(t & placeMask)
-	if !c.bound || t&^placeMask != c.base || p >= c.size() {
+	p, ok := c.placeOf(t)
+	if !ok {
 		return 0, 0, false
 	}
 	e := c.at(p)
 	return e.id, e.fd, e.state != unused && !e.gone
+}
+
+// placeOf is the place that a token of this bound context means.
+func (c *WaitCtx) placeOf(t Token) (int32, bool) {
+	p := int32(t & placeMask)
+	return p, c.consumer != nil && t&^placeMask == c.consumer.Base() && p < c.size()
 }
 
 // ID returns the ID of the registration under key, or 0.

@@ -184,7 +184,7 @@ func (s *scenario) changes() {
 	var list [OpAdd + 1][]string
 	for _, ch := range s.told {
 		text := fmt.Sprintf(" %c%d:%s", " -~+"[ch.Op], ch.FD, letters(ch.Interest))
-		if s.c.bound {
+		if s.c.consumer != nil {
 			text += fmt.Sprintf("@%d|%d", ch.Token>>placeBits, ch.Token&placeMask)
 		} else if ch.Token != Token(ch.ID) {
 			s.t.Errorf("unbound, but the token is not the ID: %+v", ch)

@@ -57,12 +57,10 @@ type WaitCtx struct {
 	live   uint16 // entries found by key
 	used   uint16 // entries in use, those being deleted included
 	owned  bool
-	bound  bool
 	closed bool
 
-	base     Token    // with bound: of every change
-	consumer Consumer // with bound
-	more     *more    // what few contexts need
+	consumer binding // that the context is bound to
+	more     *more   // what few contexts need
 }
 
 // link is the place of an entry plus one, 0 for none.
@@ -74,6 +72,7 @@ type more struct {
 	rest     []another     // from place 1 on
 	places   map[any]int32 // key to place, once there are mapFrom entries
 	errs     map[any]error // why the kernel refused a wait, by key
+	binding  remembered    // if the consumer does not remember it
 	callback Callback
 	arg      any
 	status   Status
@@ -484,7 +483,7 @@ func (c *WaitCtx) Closed() bool { return c.closed }
 // Reset makes a closed context with nothing left to report ready for use
 // again, and reports whether it could.
 func (c *WaitCtx) Reset() bool {
-	if c.used != 0 || c.bound {
+	if c.used != 0 || c.consumer != nil {
 		return false
 	}
 	*c = WaitCtx{}

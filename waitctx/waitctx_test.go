@@ -126,8 +126,8 @@ func TestCallbackAndStatus(t *testing.T) {
 }
 
 func TestSize(t *testing.T) {
-	if n := unsafe.Sizeof(WaitCtx{}); n > 104 {
-		t.Errorf("a WaitCtx has %d bytes, want at most 104", n)
+	if n := unsafe.Sizeof(WaitCtx{}); n > 96 {
+		t.Errorf("a WaitCtx has %d bytes, want at most 96", n)
 	}
 }
 
