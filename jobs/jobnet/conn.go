@@ -24,7 +24,7 @@ type Conn struct {
 
 // newConn takes over a connected, non-blocking descriptor. Loop only.
 func newConn(s *jobs.Scheduler, fd int, e ends) (*Conn, error) {
-	c := &Conn{socket: socket{s: s, fd: fd}, ends: e}
+	c := &Conn{socket: newSocket(s, fd), ends: e}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Conn{socket: socket{s: s, fd: fd}, ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
+	n := &Conn{socket: newSocket(s, fd), ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
 	if err := n.startLater(); err != nil {
 		return nil, n.opError("adopt", err)
 	}
@@ -84,7 +84,7 @@ func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 		return 0, syscall.EAGAIN
 	}
 	b = b[:min(len(b), maxIO)]
-	n, e := sysRead(c.fd, b)
+	n, e := sysRead(c.fd(), b)
 	c.drained = 0 < n && n < len(b)
 	return n, e
 }
@@ -138,7 +138,7 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 // and readiness will tell of what comes later. The peer's end is a bare io.EOF.
 // Loop only. Deadlines do not concern it.
 func (c *Conn) TryRead(b []byte) (int, error) {
-	if c.closed.Load() {
+	if c.life.isClosed() {
 		return 0, c.opError("read", c.closedError())
 	}
 	if len(b) == 0 {
@@ -160,7 +160,7 @@ func (c *Conn) TryRead(b []byte) (int, error) {
 // or if another call is in the middle of its writing. Loop only. Deadlines do
 // not concern it.
 func (c *Conn) TryWrite(b []byte) (int, error) {
-	if c.closed.Load() {
+	if c.life.isClosed() {
 		return 0, c.opError("write", c.closedError())
 	}
 	if len(b) == 0 {
@@ -191,7 +191,7 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 // started when there is something to read. Loop only. It is the zero Watch once
 // the connection is closed.
 func (c *Conn) ReadWatch() jobs.Watch {
-	if c.closed.Load() || c.watch(&c.rd) != nil {
+	if c.life.isClosed() || c.watch(&c.rd) != nil {
 		return jobs.Watch{}
 	}
 	return c.rd.w

@@ -87,8 +87,8 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 // this machine has one already. The wait is the job's own, and is forgotten, so
 // that a connection is registered for writing only once writing has to wait.
 func (c *Conn) connected(j jobs.Job) (syscall.Errno, error) {
-	fd := waitctx.FD(c.fd)
-	e := sysConnected(c.fd)
+	fd := waitctx.FD(c.fd())
+	e := sysConnected(c.fd())
 	if e == syscall.EINPROGRESS {
 		defer j.Forget(fd)
 	}
@@ -96,7 +96,7 @@ func (c *Conn) connected(j jobs.Job) (syscall.Errno, error) {
 		if err := j.Wait(fd, waitctx.Writable); err != nil {
 			return 0, err
 		}
-		e = sysConnected(c.fd)
+		e = sysConnected(c.fd())
 	}
 	return e, nil
 }

@@ -76,14 +76,14 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 		return nil, err
 	}
 	if lc.shared {
-		sysShare(l.fd, network, address, l.addr.String())
+		sysShare(l.fd(), network, address, l.addr.String())
 	}
 	return l, nil
 }
 
 // newListener has what every kind of listener has.
 func newListener(s *jobs.Scheduler, fd int, addr net.Addr) *Listener {
-	l := &Listener{socket: socket{s: s, fd: fd}, addr: addr, local: &sharedEnd{address: addressOf(addr)}, fixed: true}
+	l := &Listener{socket: newSocket(s, fd), addr: addr, local: &sharedEnd{address: addressOf(addr)}, fixed: true}
 	if a, ok := addr.(*net.TCPAddr); ok {
 		l.fixed = !a.IP.IsUnspecified()
 	}
@@ -94,21 +94,22 @@ func newListener(s *jobs.Scheduler, fd int, addr net.Addr) *Listener {
 // down by another process. It duplicates the descriptor and closes the
 // original. Any goroutine may call it.
 func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
-	l := newListener(s, -1, nl.Addr())
+	addr := nl.Addr()
 	ul, isUnix := nl.(*net.UnixListener)
 	if isUnix {
 		ul.SetUnlinkOnClose(false) // Close of ours does
 	}
-	var err error
-	if l.fd, err = adopt(nl, nl); err != nil {
+	fd, err := adopt(nl, nl)
+	if err != nil {
 		if isUnix {
 			ul.SetUnlinkOnClose(true)
 		}
 		return nil, err
 	}
-	switch a := l.addr.(type) {
+	l := newListener(s, fd, addr)
+	switch a := addr.(type) {
 	case *net.TCPAddr:
-		sysTune(l.fd)
+		sysTune(fd)
 	case *net.UnixAddr:
 		if a.Name != "" && a.Name[0] != '@' {
 			l.path = a.Name
@@ -133,7 +134,7 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 // Watch is the listener's Watch: with SetFunc it has a job started when there
 // are connections to accept. Loop only, or before Run.
 func (l *Listener) Watch() jobs.Watch {
-	if l.closed.Load() || l.watch(&l.rd) != nil {
+	if l.life.isClosed() || l.watch(&l.rd) != nil {
 		return jobs.Watch{}
 	}
 	return l.rd.w
@@ -143,7 +144,7 @@ func (l *Listener) Watch() jobs.Watch {
 // Connections aborted meanwhile are passed over.
 func (l *Listener) tryAccept() (*Conn, error) {
 	for {
-		fd, remote, e := sysAccept(l.fd)
+		fd, remote, e := sysAccept(l.fd())
 		switch e {
 		case 0:
 			return l.accepted(fd, remote)
@@ -170,7 +171,7 @@ func (l *Listener) accepted(fd int, remote address) (*Conn, error) {
 
 // TryAccept accepts a connection, or returns ErrWouldBlock. Loop only.
 func (l *Listener) TryAccept() (*Conn, error) {
-	if l.closed.Load() {
+	if l.life.isClosed() {
 		return nil, l.opError("accept", l.closedError())
 	}
 	c, err := l.tryAccept()

@@ -101,7 +101,7 @@ func (r rawConn) until(h *half, fn func(fd uintptr) bool) error {
 			if err = r.k.check(h); err != nil {
 				return
 			}
-			if r.k.drained = false; fn(uintptr(r.k.fd)) {
+			if r.k.drained = false; fn(uintptr(r.k.fd())) {
 				return
 			}
 			if err = r.k.wait(j, h); err != nil {

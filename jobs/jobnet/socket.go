@@ -14,21 +14,20 @@ import (
 // socket is what a Conn and a Listener have in common: a descriptor on a
 // scheduler's loop, and a Watch for each direction.
 //
-// Data goes through fd on the loop alone. Other goroutines make only short
-// system calls, between acquire and release. The descriptor is closed when
-// neither they nor the poller hold it:
+// Data goes through the descriptor on the loop alone. Other goroutines make only
+// short system calls, by control. It is closed when neither they nor the poller
+// hold it:
 //
 //	open ─Close→ closed ─teardown→ stopped ─deletes applied: dropped→ unwatched ─last release→ gone
 //
 // There is one for each connection at rest, so that its size counts. What each
 // use of it touches comes first.
 type socket struct {
-	s      *jobs.Scheduler
-	fd     int
-	rd     half
-	wr     atomic.Pointer[outward] // nil until it is needed: see out
-	closed atomic.Bool             // calls fail from now on
-	users  atomic.Int32            // between acquire and release; and the bit unwatched
+	s    *jobs.Scheduler
+	rd   half
+	wr   atomic.Pointer[outward] // nil until it is needed: see out
+	num  int32                   // see fd
+	life life
 
 	// These belong to the loop.
 	stopped bool
@@ -39,8 +38,12 @@ type socket struct {
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 }
 
-// unwatched is set in users once the poller holds the descriptor no longer.
-const unwatched = 1 << 30
+// newSocket is a socket of a descriptor.
+func newSocket(s *jobs.Scheduler, fd int) socket { return socket{s: s, num: int32(fd)} }
+
+// fd is the descriptor. Those of Windows fit too: only the lower 32 bits of a
+// handle mean anything.
+func (k *socket) fd() int { return int(k.num) }
 
 // half is one direction. Each has a Watch of its own, since each is awaited by
 // itself; the poller has them share the descriptor.
@@ -130,7 +133,7 @@ func (k *socket) watch(h *half) error {
 		o := k.wr.Load()
 		key, interest, wc, held = (*writing)(k), waitctx.Writable, &o.ctx, &o.held
 	}
-	w := waitctx.Wait{FD: waitctx.FD(k.fd), Interest: interest, Kind: waitctx.Socket, Cleanup: dropped}
+	w := waitctx.Wait{FD: waitctx.FD(k.fd()), Interest: interest, Kind: waitctx.Socket, Cleanup: dropped}
 	err := wc.Set(key, w)
 	if err != nil {
 		return err
@@ -157,7 +160,7 @@ func (k *socket) start() error {
 // startLater is start for callers that may not be on the loop.
 func (k *socket) startLater() error {
 	if !k.s.Post(func() { k.start() }) {
-		sysClose(k.fd)
+		sysClose(k.fd())
 		return net.ErrClosed
 	}
 	return nil
@@ -182,7 +185,7 @@ func dropped(key any, _ waitctx.Wait) {
 // closed; either ends the other direction too.
 func (k *socket) letGo() {
 	if !k.stopped {
-		k.closed.Store(true)
+		k.life.close()
 		if k.s.Post(k.teardown) {
 			return
 		}
@@ -197,7 +200,7 @@ func (k *socket) teardown() {
 		return
 	}
 	k.stopped = true
-	k.closed.Store(true)
+	k.life.close()
 	k.rd.w.Stop()
 	if o := k.wr.Load(); o != nil {
 		o.w.Stop()
@@ -210,42 +213,27 @@ func (k *socket) unwatch() {
 	if o := k.wr.Load(); k.rdHeld || o != nil && o.held {
 		return
 	}
-	if k.users.Or(unwatched) == 0 {
-		sysClose(k.fd)
-	}
-}
-
-// acquire keeps the descriptor open until release.
-func (k *socket) acquire() error {
-	for {
-		users := k.users.Load()
-		if k.closed.Load() || users&unwatched != 0 {
-			return net.ErrClosed
-		}
-		if k.users.CompareAndSwap(users, users+1) {
-			return nil
-		}
-	}
-}
-
-func (k *socket) release() {
-	if k.users.Add(-1) == unwatched {
-		sysClose(k.fd)
+	if k.life.unwatch() {
+		sysClose(k.fd())
 	}
 }
 
 // control runs a short system call from any goroutine.
 func (k *socket) control(fn func(fd int) error) error {
-	if err := k.acquire(); err != nil {
+	if err := k.life.acquire(); err != nil {
 		return err
 	}
-	defer k.release()
-	return fn(k.fd)
+	defer func() {
+		if k.life.release() {
+			sysClose(k.fd())
+		}
+	}()
+	return fn(k.fd())
 }
 
 // closeLater is Close from anywhere. It reports whether it was the first.
 func (k *socket) closeLater() bool {
-	if k.closed.Swap(true) {
+	if !k.life.close() {
 		return false
 	}
 	k.s.Post(k.teardown) // refused by a closed scheduler, which does it itself
@@ -254,7 +242,7 @@ func (k *socket) closeLater() bool {
 
 // closeNow is Close on the loop.
 func (k *socket) closeNow() bool {
-	if k.closed.Swap(true) {
+	if !k.life.close() {
 		return false
 	}
 	k.teardown()
@@ -265,7 +253,7 @@ func (k *socket) closeNow() bool {
 func (k *socket) checkWrite() error {
 	o := k.wr.Load()
 	if o == nil { // and so without a deadline
-		if k.closed.Load() {
+		if k.life.isClosed() {
 			return k.closedError()
 		}
 		return nil
@@ -275,7 +263,7 @@ func (k *socket) checkWrite() error {
 
 // check says whether a call on this direction may go on.
 func (k *socket) check(h *half) error {
-	if k.closed.Load() {
+	if k.life.isClosed() {
 		return k.closedError()
 	}
 	if d := h.deadline.Load(); d != 0 && int64(time.Since(started)) >= d {
@@ -311,7 +299,7 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 	switch {
 	case err == nil:
 		return nil
-	case k.closed.Load():
+	case k.life.isClosed():
 		return k.closedError()
 	case err == os.ErrDeadlineExceeded && k.nudges != nudges:
 		return k.check(h)
@@ -360,7 +348,7 @@ func (k *socket) run(fn func(jobs.Job)) error {
 // setDeadlines sets the deadlines of directions from any goroutine. Calls that
 // begin later see them at once, waiting ones when the loop gets to it.
 func (k *socket) setDeadlines(t time.Time, halves ...*half) error {
-	if k.closed.Load() {
+	if k.life.isClosed() {
 		return net.ErrClosed
 	}
 	for _, h := range halves {
@@ -378,7 +366,7 @@ func (k *socket) setDeadlines(t time.Time, halves ...*half) error {
 
 // setDeadlinesNow is setDeadlines on the loop.
 func (k *socket) setDeadlinesNow(t time.Time, halves ...*half) error {
-	if k.closed.Load() {
+	if k.life.isClosed() {
 		return net.ErrClosed
 	}
 	for _, h := range halves {

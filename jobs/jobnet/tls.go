@@ -67,7 +67,7 @@ func (t *TLSConn) ConnectionState() tls.ConnectionState { return t.tls.Connectio
 // what it sent (KeyUpdate, alerts), nothing more is read.
 func (t *TLSConn) TryRead(b []byte) (int, error) {
 	c := t.t.c
-	if t.closed || c.closed.Load() {
+	if t.closed || c.life.isClosed() {
 		return 0, c.opError("read", c.closedError())
 	}
 	n, err := 0, error(ErrWouldBlock)
@@ -182,7 +182,7 @@ func (t *TLSConn) Close() error {
 		return c.opError("close", net.ErrClosed)
 	}
 	t.closed = true
-	if c.closed.Load() {
+	if c.life.isClosed() {
 		return c.opError("close", net.ErrClosed)
 	}
 	err := t.tls.Close()

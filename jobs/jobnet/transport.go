@@ -93,7 +93,7 @@ func (t *transport) Read(b []byte) (int, error) {
 // for whoever waits outside crypto/tls.
 func (t *transport) check(h *half) error {
 	if t.job == (jobs.Job{}) {
-		if t.c.closed.Load() {
+		if t.c.life.isClosed() {
 			return t.c.closedError()
 		}
 		return nil
@@ -220,11 +220,11 @@ func (t *transport) mute(on bool) {
 // closeSoon closes the connection when the queue is empty, or after a while.
 func (t *transport) closeSoon() {
 	c := t.c
-	if t.flush() || c.closed.Load() {
+	if t.flush() || c.life.isClosed() {
 		c.closeNow()
 		return
 	}
-	c.closed.Store(true) // calls fail; only the queue goes on
+	c.life.close() // calls fail; only the queue goes on
 	t.linger = true
 	c.rd.w.SetFunc(nil)
 	c.rd.w.SetDeadline(started) // whoever waits finds the connection closed

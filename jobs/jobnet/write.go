@@ -11,7 +11,7 @@ import (
 // full, which is EAGAIN.
 func (c *Conn) send(b []byte) (int, syscall.Errno) {
 	b = b[:min(len(b), maxIO)]
-	n, e := sysWrite(c.fd, b)
+	n, e := sysWrite(c.fd(), b)
 	if e == 0 && n < len(b) {
 		e = syscall.EAGAIN
 	}
@@ -105,7 +105,7 @@ func (c *Conn) lock(j jobs.Job, m *jobs.Mutex) error {
 		return errForeign
 	}
 	err := m.Lock(j)
-	if err != nil && c.closed.Load() {
+	if err != nil && c.life.isClosed() {
 		return net.ErrClosed
 	}
 	return err

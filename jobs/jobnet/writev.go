@@ -73,7 +73,7 @@ func (c *Conn) sendv(v net.Buffers) (int, syscall.Errno) {
 			size += len(b)
 		}
 	}
-	n, size, e := sysWritev(c.fd, few[:k])
+	n, size, e := sysWritev(c.fd(), few[:k])
 	if e == 0 && n < size {
 		e = syscall.EAGAIN
 	}
