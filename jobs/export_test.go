@@ -1,5 +1,7 @@
 package jobs
 
+import "unsafe"
+
 // Queue is a queue whose tasks are known by number.
 type Queue struct {
 	q     queue
@@ -34,3 +36,6 @@ func (q *Queue) Numbers() (all []int, last int) {
 	}
 	return all, int(q.q.head.prior.index)
 }
+
+// SourceSize is what a Watch takes besides its context.
+const SourceSize = unsafe.Sizeof(source{})

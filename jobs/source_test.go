@@ -68,3 +68,10 @@ func TestJobThatEndsInItsFirstTurnGivesItsContextBackOnce(t *testing.T) {
 		}
 	})
 }
+
+// There is a source for each connection at rest.
+func TestSourceIsSmall(t *testing.T) {
+	if jobs.SourceSize > 64 {
+		t.Errorf("a source has %d bytes, want at most 64", jobs.SourceSize)
+	}
+}

@@ -24,7 +24,7 @@ type Conn struct {
 
 // newConn takes over a connected, non-blocking descriptor. Loop only.
 func newConn(s *jobs.Scheduler, fd int, e ends) (*Conn, error) {
-	c := &Conn{socket: newSocket(s, fd), ends: e}
+	c := &Conn{socket: socket{s: s, num: int32(fd)}, ends: e}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Conn{socket: newSocket(s, fd), ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
+	n := &Conn{socket: socket{s: s, num: int32(fd)}, ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
 	if err := n.startLater(); err != nil {
 		return nil, n.opError("adopt", err)
 	}

@@ -83,7 +83,7 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 
 // newListener has what every kind of listener has.
 func newListener(s *jobs.Scheduler, fd int, addr net.Addr) *Listener {
-	l := &Listener{socket: newSocket(s, fd), addr: addr, local: &sharedEnd{address: addressOf(addr)}, fixed: true}
+	l := &Listener{socket: socket{s: s, num: int32(fd)}, addr: addr, local: &sharedEnd{address: addressOf(addr)}, fixed: true}
 	if a, ok := addr.(*net.TCPAddr); ok {
 		l.fixed = !a.IP.IsUnspecified()
 	}

@@ -38,9 +38,6 @@ type socket struct {
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 }
 
-// newSocket is a socket of a descriptor.
-func newSocket(s *jobs.Scheduler, fd int) socket { return socket{s: s, num: int32(fd)} }
-
 // fd is the descriptor. Those of Windows fit too: only the lower 32 bits of a
 // handle mean anything.
 func (k *socket) fd() int { return int(k.num) }
