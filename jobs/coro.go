@@ -84,6 +84,7 @@ func (c *coro) run() {
 		}
 		c.dead = true
 		c.yield(Finished)
+		panic(errDiscarded) // or discard would see the Goexit
 	}()
 	t := c.t
 	t.begin(c.yield)
@@ -91,12 +92,19 @@ func (c *coro) run() {
 	t.state = stateDone
 }
 
-// discard ends an idle coroutine. One that Goexit left half unwound passes the
-// Goexit on to whoever stops it: a goroutine made for that.
+var errDiscarded = errors.New("jobs: discarded")
+
+// discard ends an idle coroutine. One that Goexit left half unwound would pass
+// that on to whoever stops it, and no recover helps; so it panics on its way
+// out, which iter.Pull passes on in the Goexit's place. Another goroutine could
+// take the Goexit, but not for a coroutine of a locked thread.
 func (c *coro) discard() {
 	if c.dead {
-		go c.stop()
-		return
+		defer func() {
+			if v := recover(); v != nil && v != errDiscarded {
+				panic(v)
+			}
+		}()
 	}
 	c.stop()
 }
