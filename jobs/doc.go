@@ -41,6 +41,20 @@
 // Jobs must not block: that stops their loop ([WithWatchdog] tells of it). A job
 // must not be resumed or paused inside a C callback, nor lock its thread.
 //
+// # Threads
+//
+// A job runs on the thread of whoever resumes it: the goroutine in Run, RunOnce
+// or Close, or in a Pool's Start and Resume. If that has called
+// runtime.LockOSThread, all its jobs run on its one thread, as C libraries with
+// state of a thread ask for: call those from jobs and from the loop's goroutine.
+//
+// The lock must be there from the first of these calls to the last, NewPool and
+// Pool.Close included, and nested as often each time: a coroutine remembers what
+// it was made under, and Go ends the program if it is resumed under anything
+// else. A C callback counts as a lock too. So a locked loop is closed by its own
+// goroutine, or by any while that is in Run or RunOnce, where the jobs unwind
+// then.
+//
 // # Embedding
 //
 // A host with a loop of its own watches [Scheduler.FD], sleeps until

@@ -18,7 +18,8 @@ const (
 
 // Pool is OpenSSL's primitive, for hosts that have a loop of their own: jobs
 // that run until they pause, and go on when the host resumes them. A Pool and
-// its jobs belong to one goroutine.
+// its jobs belong to one goroutine, NewPool and Close included if that is locked
+// to its thread: see Threads.
 type Pool struct {
 	max  int
 	idle []*task

@@ -50,6 +50,7 @@ type Scheduler struct {
 	work       workers
 	dog        *watchdog
 	ready      *notifier // of OnReady
+	unwound    bool
 
 	// How other goroutines reach the loop. Whoever posts sets posted, and wakes
 	// the poller if the loop sleeps; the loop says that it will, and then looks
@@ -161,8 +162,10 @@ func (s *Scheduler) Buffer() []byte {
 }
 
 // Close cancels every job, lets them unwind, closes what is still watched, and
-// closes the poller. It must not be called from a job; if Run or RunOnce is
-// under way it returns once that has. Closing again does nothing.
+// closes the poller. It must not be called from a job. If Run or RunOnce is
+// under way, the jobs unwind there, and Close returns once it has. Otherwise
+// they do here: for a locked loop that has to be its own goroutine (see
+// Threads). Closing again does nothing.
 func (s *Scheduler) Close() error {
 	s.mu.Lock()
 	if s.closed {
@@ -177,6 +180,19 @@ func (s *Scheduler) Close() error {
 		<-s.left
 	}
 	defer s.running.Store(false)
+	s.unwind()
+	if s.own {
+		return s.poller.Close()
+	}
+	return nil
+}
+
+// unwind ends what a closed scheduler holds, but for the poller.
+func (s *Scheduler) unwind() {
+	if s.unwound {
+		return
+	}
+	s.unwound = true
 	s.ready.stop()
 	s.drainInbox()
 	for len(s.tasks) > 0 {
@@ -204,8 +220,4 @@ func (s *Scheduler) Close() error {
 	s.trimmer.stop()
 	s.trim(0)
 	s.dog.stop()
-	if s.own {
-		return s.poller.Close()
-	}
-	return nil
 }

@@ -66,8 +66,12 @@ func (s *Scheduler) toHost(more bool) {
 	}
 }
 
-// leave ends a Run or RunOnce. A Close that waits for that goes on.
+// leave ends a Run or RunOnce. A Close that waits for that goes on; the jobs are
+// unwound here, since they belong to this thread if it is locked.
 func (s *Scheduler) leave() {
+	if s.posted.Load() && s.isClosed() {
+		s.unwind()
+	}
 	s.running.Store(false)
 	if s.posted.Load() {
 		select {
