@@ -26,6 +26,7 @@
 //
 //	j.Wait(fd, interest)     fd
 //	j.Pause()                any wait of j.WaitCtx(); j.Ready() says which
+//	j.WaitKey(key)           the wait under that key of j.WaitCtx()
 //	j.Sleep(d), j.Park()     the time, its Waker
 //	jobs.Await(j, fn)        blocking work, done on another goroutine
 //	m.Lock(j), ch.Recv(j)    another job of the loop

@@ -198,6 +198,71 @@ func TestReadyEndsWhenTheJobPauses(t *testing.T) {
 	})
 }
 
+// A job that awaits one key is not resumed for the others of its context, nor
+// does the loop hear of them twice.
+func TestWaitKeyAwaitsOneWait(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var got, refused error
+		steps := 0
+		s.Go(func(j jobs.Job) error {
+			wc := j.WaitCtx()
+			wc.Set("a", waitctx.Wait{FD: 1})
+			wc.Set("b", waitctx.Wait{FD: 2})
+			for range 2 {
+				if got = j.WaitKey("a"); got != nil {
+					return got
+				}
+				steps++
+				for key := range j.Ready() {
+					if key != "a" {
+						t.Errorf("resumed by %v, want a", key)
+					}
+					break
+				}
+			}
+			refused = j.WaitKey("c")
+			got = j.WaitKey("b") // ready all along
+			steps++
+			return got
+		})
+		turn := func(want int) {
+			t.Helper()
+			for range 3 {
+				s.RunOnce(0)
+			}
+			if steps != want {
+				t.Fatalf("step %d, want %d", steps, want)
+			}
+		}
+		turn(0)
+		m.SetReady(2, waitctx.ReadyIn)
+		turn(0)
+		m.SetReady(1, waitctx.ReadyIn) // and stays so
+		turn(3)
+		until(t, s)
+		if got != nil || refused != waitctx.ErrNotFound {
+			t.Errorf("WaitKey() = %v, and %v for a key that is not set; want nil, ErrNotFound", got, refused)
+		}
+	})
+}
+
+func TestWaitKeyIsStopped(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var got error
+		j := s.Go(func(j jobs.Job) error {
+			j.WaitCtx().Set("a", waitctx.Wait{FD: 1})
+			got = j.WaitKey("a")
+			return got
+		})
+		s.RunOnce(0)
+		j.Cancel(io.EOF)
+		until(t, s)
+		if got != io.EOF {
+			t.Errorf("WaitKey() = %v, want io.EOF", got)
+		}
+	})
+}
+
 // A job that a Watch started is told by what.
 func TestReadyInAWatchsJob(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {

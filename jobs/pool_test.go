@@ -256,3 +256,26 @@ func TestPauseOutsideAJob(t *testing.T) {
 		t.Errorf("Pause() = %v, want nil", err)
 	}
 }
+
+// A Pool's host decides what it resumes for.
+func TestWaitKeyInAPool(t *testing.T) {
+	p := newPool(t, 0, 0)
+	var wc waitctx.WaitCtx
+	var missing error
+	j := mustStart(t, p, &wc, func(j jobs.Job) error {
+		wc.Set("a", waitctx.Wait{FD: 1})
+		missing = j.WaitKey("b")
+		j.BlockPause()
+		j.WaitKey("a")
+		j.UnblockPause()
+		return j.WaitKey("a")
+	}, jobs.Paused)
+	mustResume(t, j, jobs.Finished)
+	if missing != waitctx.ErrNotFound {
+		t.Errorf("WaitKey() of a key that is not set = %v, want ErrNotFound", missing)
+	}
+	var outside jobs.Job
+	if err := outside.WaitKey("a"); err != nil {
+		t.Errorf("WaitKey() outside a job = %v, want nil", err)
+	}
+}

@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"cmp"
 	"time"
 
 	"bide/waitctx"
@@ -99,6 +100,34 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 		return t.waitFailed()
 	}
 	return nil
+}
+
+// WaitKey is Pause for one wait of the job's WaitCtx, that under key: the others
+// stay registered and do not resume the job. It is for code that shares the
+// context with others, such as several engines. It returns the kernel's error if
+// that refused the wait, and waitctx.ErrNotFound if there is none under key. In
+// a Pool's job it pauses, and the host decides what it resumes for.
+func (j Job) WaitKey(key any) error {
+	if !j.Valid() {
+		return nil
+	}
+	t, wc := j.t, j.WaitCtx()
+	if wc == nil {
+		return waitctx.ErrNotFound
+	}
+	place := wc.Place(key)
+	if place < 0 {
+		return cmp.Or(wc.Err(key), waitctx.ErrNotFound)
+	}
+	if t.s == nil || t.blocked > 0 {
+		return j.Pause()
+	}
+	if err := t.check(); err != nil {
+		return err
+	}
+	t.awaits(t.context(), int32(place))
+	t.yield(Paused)
+	return t.resumed()
 }
 
 // register sees to it that the job's own context has the wait, and that last
