@@ -95,6 +95,30 @@ func TestFDIsReadableForEverything(t *testing.T) {
 	settle("a post", 5)
 }
 
+// TestLiveCountsJobsOnTheirWay, so that a host may run turns while there are
+// any, also if the last one leaves another behind.
+func TestLiveCountsJobsOnTheirWay(t *testing.T) {
+	s, _ := nested(t)
+	ended := 0
+	var next func(jobs.Job) error
+	next = func(j jobs.Job) error {
+		if ended++; ended < 5 {
+			s.Go(next)
+		}
+		return nil
+	}
+	s.Go(next)
+	for turn := 0; s.Live() > 0; turn++ {
+		if s.Live() != 1 || turn == 10 {
+			t.Fatalf("turn %d: Live() = %d after the end of %d jobs, want 1", turn, s.Live(), ended)
+		}
+		s.RunOnce(0)
+	}
+	if ended != 5 {
+		t.Errorf("%d jobs have run, want 5", ended)
+	}
+}
+
 // TestOnReady runs a scheduler from a host that only hears of it, over each
 // backend, also those without a descriptor.
 func TestOnReady(t *testing.T) {

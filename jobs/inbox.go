@@ -40,6 +40,7 @@ func (s *Scheduler) spawn(fn func(Job) error, low bool) Job {
 		t = newTask(s, nil)
 	}
 	t.fn, t.low = fn, low
+	s.coming++
 	j := Job{t, t.gen}
 	s.postLocked(post{t: t, gen: t.gen, what: postStart})
 	return j
@@ -83,12 +84,20 @@ func (s *Scheduler) drainInbox() {
 		}
 	}
 	s.mu.Unlock()
+	came := 0
 	for i := range batch {
+		if batch[i].what == postStart {
+			came++
+		}
 		s.handle(&batch[i])
 		batch[i] = post{}
 	}
 	s.mu.Lock()
 	s.inspare = batch[:0]
+	if came > 0 {
+		s.coming -= came
+		s.live.Store(int64(len(s.tasks)))
+	}
 	s.mu.Unlock()
 }
 

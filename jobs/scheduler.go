@@ -65,6 +65,7 @@ type Scheduler struct {
 	mu      sync.Mutex // guards what follows
 	inbox   []post
 	inspare []post
+	coming  int // jobs in inbox that are to be started
 	free    []*task
 	closed  bool
 }

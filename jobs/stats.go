@@ -18,9 +18,14 @@ type Stats struct {
 	LateWakes uint64 // wakes and cancels of jobs that had ended
 }
 
-// Live is the number of jobs started and not ended, as the last turn left it.
+// Live is the number of jobs started and not ended, those that Go was called
+// for a moment ago included. During a turn it may count some that have ended.
 // Any goroutine may call it.
-func (s *Scheduler) Live() int { return int(s.live.Load()) }
+func (s *Scheduler) Live() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return int(s.live.Load()) + s.coming
+}
 
 // onLoop runs fn on the loop and waits for it, or reports false if the
 // scheduler is closed or did not get to it in a second.
