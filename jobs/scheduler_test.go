@@ -108,6 +108,22 @@ func TestRefusedDescriptorResumesWithError(t *testing.T) {
 	})
 }
 
+// TestRefusedKey: also when it is asked once more, as the wait is gone.
+func TestRefusedKey(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		s.Go(func(j jobs.Job) error {
+			j.WaitCtx().Set("key", waitctx.Wait{FD: 12345})
+			for range 2 {
+				if err := j.WaitKey("key"); !errors.Is(err, errBadFD) {
+					t.Errorf("WaitKey() = %v, want EBADF", err)
+				}
+			}
+			return nil
+		})
+		turns(t, s, idle(s))
+	})
+}
+
 func TestSleepIsNeverEarly(t *testing.T) {
 	each(t, func(t *testing.T, s *jobs.Scheduler) {
 		for _, d := range []time.Duration{0, 100 * time.Microsecond, 3 * time.Millisecond} {
