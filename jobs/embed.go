@@ -8,10 +8,19 @@ import (
 	"bide/waitctx"
 )
 
-// FD returns a descriptor that is readable when RunOnce(0) has something to do,
+// FD returns a descriptor that is readable while RunOnce(0) has something to do,
 // runnable jobs and posts included, for a host's own loop; false if the backend
-// has none: see OnReady. For timers the host asks Next. The descriptor is the
-// poller's: it is watched, never read or closed.
+// has none (see Caps.Nestable), as on Windows: use OnReady there. The
+// descriptor is the poller's: it is watched, never read or closed, until Close,
+// which the host calls between turns, as it is not told of another's.
+//
+// It tells neither of timers nor of what the host itself does between turns,
+// such as making a Watch: before the host sleeps it asks Next, and sleeps no
+// longer than that.
+//
+// A host that watches for edges, as Go's netpoller does, is told once of what
+// stays ready. It runs turns until RunOnce reports that there is no more. The
+// example is such a host.
 func (s *Scheduler) FD() (waitctx.FD, bool) {
 	fd, ok := s.poller.FD()
 	if ok {

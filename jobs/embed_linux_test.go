@@ -9,6 +9,7 @@ import (
 
 	"bide/jobs"
 	"bide/poller"
+	"bide/poller/pollertest"
 	"bide/waitctx"
 )
 
@@ -93,6 +94,82 @@ func TestFDIsReadableForEverything(t *testing.T) {
 	settle("an event", 4)
 	go s.Post(func() { got++ })
 	settle("a post", 5)
+}
+
+// TestNextTellsOfEverythingBesidesEvents: a host that sleeps until Next, or an
+// event, misses nothing of what it does between turns.
+func TestNextTellsOfEverythingBesidesEvents(t *testing.T) {
+	s, _ := nested(t)
+	next := func(what string, want bool) {
+		t.Helper()
+		at, ok := s.Next()
+		if due := ok && !at.After(time.Now()); due != want {
+			t.Errorf("%s: Next() = %v, %v; a turn is due: %v, want %v", what, at, ok, due, want)
+		}
+	}
+	turn := func() {
+		t.Helper()
+		if _, err := s.RunOnce(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next("nothing to do", false)
+	var cond jobs.Cond
+	s.Go(func(j jobs.Job) error { return cond.Wait(j) })
+	next("a new job", true)
+	turn()
+	next("a job that waits", false)
+	cond.Signal()
+	next("a job that was signalled", true)
+	turn()
+	s.Go(func(j jobs.Job) error { return j.Sleep(time.Hour) })
+	turn()
+	next("a timer in an hour", false)
+	if at, ok := s.Next(); !ok || time.Until(at) < 59*time.Minute {
+		t.Errorf("Next() = %v, %v, want in an hour", at, ok)
+	}
+	r, _ := pipe(t)
+	var wc waitctx.WaitCtx
+	if _, err := s.Watch(&wc, nil); err != nil {
+		t.Fatal(err)
+	}
+	wc.Set("key", waitctx.Wait{FD: waitctx.FD(r)})
+	next("a watch with a wait", true)
+	turn()
+	next("the wait is registered", false)
+	s.Post(func() {})
+	next("a post", true)
+	s.Close()
+	next("closed", true)
+}
+
+// TestRunOnceReportsMore: until it does not, for hosts that are told of edges.
+func TestRunOnceReportsMore(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		const waits = 300 // more than a turn takes
+		woken := 0
+		for fd := range waitctx.FD(waits) {
+			s.Go(func(j jobs.Job) error {
+				err := j.Wait(fd, 0)
+				woken++
+				return err
+			})
+			m.SetReady(fd, waitctx.ReadyIn)
+		}
+		if more, err := s.RunOnce(0); more || err != nil {
+			t.Fatalf("RunOnce() = %v, %v with jobs that wait, want false, nil", more, err)
+		}
+		turn := 0
+		for more := true; more; turn++ {
+			var err error
+			if more, err = s.RunOnce(0); err != nil || turn == 10 {
+				t.Fatalf("turn %d: RunOnce() = %v, %v", turn, more, err)
+			}
+		}
+		if woken != waits || s.Live() != 0 {
+			t.Errorf("%d of %d jobs were woken in %d turns", woken, waits, turn)
+		}
+	})
 }
 
 // TestLiveCountsJobsOnTheirWay, so that a host may run turns while there are

@@ -37,8 +37,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 
 // RunOnce runs one turn: it waits up to timeout (negative: for ever; 0: not at
 // all) for events, unless jobs are runnable, and runs what is ready. It reports
-// whether runnable jobs remain. One goroutine at a time may be in it
-// (waitctx.ErrBusy). After Close it returns ErrClosed.
+// whether the next turn may find more at once: runnable jobs remain, or there
+// were events, of which a turn takes a bounded number. One goroutine at a time
+// may be in it (waitctx.ErrBusy). After Close it returns ErrClosed.
 func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 	if !s.running.CompareAndSwap(false, true) {
 		return false, waitctx.ErrBusy
@@ -47,18 +48,19 @@ func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 	if s.nested.Load() {
 		s.asleep.Store(false)
 	}
+	events := s.stats.Events
 	err = s.turn(timeout)
-	more = s.runnables() > 0
+	runnable := s.runnables() > 0
 	if s.nested.Load() && err == nil {
-		s.toHost(more)
+		s.toHost(runnable)
 	}
-	return more, err
+	return runnable || s.stats.Events != events, err
 }
 
 // toHost leaves the loop to a host that sleeps elsewhere than in the poller.
-func (s *Scheduler) toHost(more bool) {
+func (s *Scheduler) toHost(runnable bool) {
 	s.asleep.Store(true)
-	if more || s.posted.Load() {
+	if runnable || s.posted.Load() {
 		s.poller.Wake() // keeps FD readable
 	}
 	if s.ready != nil {
