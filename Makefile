@@ -57,9 +57,12 @@ skips:
 embed:
 	.ci/embed
 
-# jobs/jobevio with redis-tools as clients, and real OpenSSL in examples/engine; needs libssl-dev.
+# Under the race detector: jobs/jobevio with redis-tools as clients, real OpenSSL in examples/engine, and the
+# loop of libuv in examples/libuv; needs libssl-dev and libuv1-dev.
 test-embedding:
-	go test -race -count=1 -tags openssl ./jobs/jobevio ./examples/evio ./examples/engine
+	go vet -tags openssl,libuv ./examples/...
+	go test -race -count=1 -tags openssl,libuv ./jobs/jobevio ./examples/evio ./examples/engine ./examples/foreignloop \
+		./examples/libuv
 
 # Runs the tests of poller/iocp, jobs and jobnet under Wine.
 test-iocp:

@@ -1,0 +1,7 @@
+//go:build !libuv || !cgo || !unix
+
+package main
+
+import "log"
+
+func main() { log.Fatal("libuv: needs a Unix system, cgo, libuv and -tags libuv") }
