@@ -85,6 +85,7 @@ func (e *engine) signalIn(wc *waitctx.WaitCtx) (*signal, error) {
 
 // operation is one digest on its way.
 type operation struct {
+	e    *engine
 	s    *signal
 	sum  [sha256.Size]byte
 	done chan struct{} // closed before the signal is raised
@@ -93,7 +94,7 @@ type operation struct {
 // start begins a digest of data, which must not be changed before the end.
 // Outside a job it is finished at once.
 func (e *engine) start(j jobs.Job, data []byte) (*operation, error) {
-	op := &operation{done: make(chan struct{})}
+	op := &operation{e: e, done: make(chan struct{})}
 	if !j.Valid() {
 		op.run(data)
 		return op, nil
@@ -115,10 +116,10 @@ func (op *operation) run(data []byte) {
 	close(op.done)
 }
 
-// wait pauses the job until the digest is finished. Another wait of the context
-// may resume the job first, so it looks again; one that stays ready does so each
-// turn, until its own operation clears it. An error is why the job was
-// stopped; the operation is given up then.
+// wait pauses the job until the digest is finished. It awaits the engine's own
+// signal, not those of others that share the context; a Pool's host may resume
+// the job for any, so it looks again. An error is why the job was stopped; the
+// operation is given up then.
 func (op *operation) wait(j jobs.Job) ([sha256.Size]byte, error) {
 	for {
 		select {
@@ -129,7 +130,7 @@ func (op *operation) wait(j jobs.Job) ([sha256.Size]byte, error) {
 			return op.sum, nil
 		default:
 		}
-		if err := j.Pause(); err != nil {
+		if err := j.WaitKey(op.e); err != nil {
 			return op.sum, err
 		}
 		select {

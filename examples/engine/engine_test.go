@@ -17,10 +17,16 @@ import (
 	"bide/waitctx"
 )
 
-// tally is a poller that counts the changes it is given.
+// tally is a poller that counts the changes it is given, and the Waits.
 type tally struct {
 	poller.Poller
 	changes map[waitctx.Op]int
+	waits   int
+}
+
+func (p *tally) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	p.waits++
+	return p.Poller.Wait(dst, timeout)
 }
 
 func (p *tally) Apply(changes []waitctx.Change) error {
@@ -37,7 +43,7 @@ func newTally(t *testing.T) *tally {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	return &tally{p, make(map[waitctx.Op]int)}
+	return &tally{Poller: p, changes: make(map[waitctx.Op]int)}
 }
 
 // run runs fn as a job of a scheduler over p, to its end.
@@ -47,7 +53,11 @@ func run(t *testing.T, p poller.Poller, fn func(jobs.Job) error) error {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
+	defer func() {
+		if err := s.Close(); err != nil || s.Live() != 0 {
+			t.Errorf("Close() = %v with %d jobs live, want nil, 0", err, s.Live())
+		}
+	}()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var result error
@@ -63,6 +73,7 @@ func run(t *testing.T, p poller.Poller, fn func(jobs.Job) error) error {
 // TestStableFD: 500 operations of two engines on one WaitCtx cost two adds and,
 // at the job's end, two deletes.
 func TestStableFD(t *testing.T) {
+	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)
 	p := newTally(t)
 	err := run(t, p, func(j jobs.Job) error {
@@ -97,9 +108,47 @@ func TestStableFD(t *testing.T) {
 	}
 }
 
+// TestOtherEnginesDoNotResume: a finished operation that nobody waits for yet
+// costs the loop nothing while the job waits for another engine's.
+func TestOtherEnginesDoNotResume(t *testing.T) {
+	fdtest.CheckGoroutines(t)
+	fdtest.Check(t)
+	p := newTally(t)
+	err := run(t, p, func(j jobs.Job) error {
+		a, b := &engine{"a"}, &engine{"b"}
+		first, err := a.start(j, []byte("x"))
+		if err != nil {
+			return err
+		}
+		<-first.done
+		s, err := b.signalIn(j.WaitCtx())
+		if err != nil {
+			return err
+		}
+		second := &operation{e: b, s: s, done: make(chan struct{})}
+		time.AfterFunc(20*time.Millisecond, func() {
+			second.run([]byte("x"))
+			s.raise()
+		})
+		before := p.waits
+		if _, err := second.wait(j); err != nil {
+			return err
+		}
+		if n := p.waits - before; n > 10 {
+			return fmt.Errorf("%d turns of the loop", n)
+		}
+		_, err = first.wait(j)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestOnPool: the same engine under a host with a loop of its own, which applies
 // the differences and resumes whatever is ready.
 func TestOnPool(t *testing.T) {
+	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)
 	p := newTally(t)
 	pool, err := jobs.NewPool(0, 1)
@@ -145,6 +194,7 @@ func TestOnPool(t *testing.T) {
 // TestGivenUp: a job that is cancelled leaves its operation behind, whose late
 // signal reaches nobody, and no file that has the pipe's numbers.
 func TestGivenUp(t *testing.T) {
+	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)
 	p := newTally(t)
 	late := new(signal)
@@ -156,7 +206,7 @@ func TestGivenUp(t *testing.T) {
 		}
 		late = s
 		j.Cancel(nil)
-		if _, err := (&operation{s: s, done: make(chan struct{})}).wait(j); !errors.Is(err, jobs.ErrCanceled) {
+		if _, err := (&operation{e: e, s: s, done: make(chan struct{})}).wait(j); !errors.Is(err, jobs.ErrCanceled) {
 			return fmt.Errorf("wait() = %v, want ErrCanceled", err)
 		}
 		return nil
@@ -192,6 +242,7 @@ func TestOutsideAJob(t *testing.T) {
 
 // TestDemo runs what main does: two engines at a time and one with a Waker.
 func TestDemo(t *testing.T) {
+	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)
 	if err := run(t, newTally(t), demo); err != nil {
 		t.Error(err)

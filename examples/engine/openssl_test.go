@@ -13,6 +13,7 @@ import (
 // TestOpenSSL runs a handshake whose servername callback pauses, and 1,000
 // records whose writes do, through a WaitCtx and a poller.
 func TestOpenSSL(t *testing.T) {
+	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)
 	p, err := epoll.New()
 	if err != nil {

@@ -10,12 +10,15 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/waitctx"
 )
 
 func newLoop(t *testing.T) *loop {
 	t.Helper()
+	fdtest.CheckGoroutines(t)
+	fdtest.Check(t)
 	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		t.Fatal(err)
