@@ -57,12 +57,12 @@ skips:
 embed:
 	.ci/embed
 
-# Under the race detector: jobs/jobevio with redis-tools as clients, real OpenSSL in examples/engine, and the
-# loop of libuv in examples/libuv; needs libssl-dev and libuv1-dev.
+# Under the race detector: jobs/jobevio with redis-tools as clients, real OpenSSL in examples/engine, libuv's loop in
+# examples/libuv, and the C of docs/porting.md; needs libssl-dev and libuv1-dev.
 test-embedding:
 	go vet -tags openssl,libuv ./examples/...
 	go test -race -count=1 -tags openssl,libuv ./jobs/jobevio ./examples/evio ./examples/engine ./examples/foreignloop \
-		./examples/libuv
+		./examples/libuv ./examples/porting
 
 # Runs the tests of poller/iocp, jobs and jobnet under Wine.
 test-iocp:
