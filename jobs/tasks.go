@@ -19,8 +19,9 @@ func NewTasks(j Job) (*Tasks, error) {
 	return &Tasks{owner: t}, nil
 }
 
-// Go starts fn as a job of the same scheduler. After the first error it starts
-// nothing and returns the zero Job.
+// Go starts fn as a job of the same scheduler, whose Context derives from the
+// owner's, if that has one. After the first error it starts nothing and returns
+// the zero Job.
 func (g *Tasks) Go(fn func(Job) error) Job {
 	if g.err != nil {
 		return Job{}
@@ -36,6 +37,9 @@ func (g *Tasks) Go(fn func(Job) error) Job {
 			g.remove(in)
 			g.fail(err)
 		}()
+		if j.t.parent = g.owner.parent; g.owner.ctx != nil {
+			j.t.parent = g.owner.ctx
+		}
 		return fn(j)
 	})
 	if in == (Job{}) {
