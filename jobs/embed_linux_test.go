@@ -40,60 +40,62 @@ func nested(t *testing.T) (*jobs.Scheduler, waitctx.FD) {
 	if !ok {
 		t.Fatal("FD() = false")
 	}
-	s.RunOnce(0)
-	if readable(t, fd, 0) {
+	rest(t, s, fd)
+	return s, fd
+}
+
+// rest runs turns until FD is not readable, which it is not for long.
+func rest(t *testing.T, s *jobs.Scheduler, fd waitctx.FD) {
+	t.Helper()
+	for range 3 {
 		s.RunOnce(0)
 	}
 	if readable(t, fd, 0) {
 		t.Fatal("FD is readable with nothing to do")
 	}
-	return s, fd
 }
 
 // TestFDIsReadableForEverything gives a host's loop one kind of work at a time.
 func TestFDIsReadableForEverything(t *testing.T) {
-	s, fd := nested(t)
-	r, w := pipe(t)
-	got := 0
-	var wake jobs.Waker
-	// settle runs turns as a host would, until FD is no longer readable.
-	settle := func(what string, want int) {
-		t.Helper()
-		for end := time.Now().Add(10 * time.Second); got < want; {
-			if !readable(t, fd, 10*time.Second) || time.Now().After(end) {
-				t.Fatalf("%s: FD is not readable", what)
+	nestable(t, func(t *testing.T, s *jobs.Scheduler, fd waitctx.FD) {
+		rest(t, s, fd)
+		r, w := pipe(t)
+		got := 0
+		var wake jobs.Waker
+		// settle runs turns as a host would, until FD is no longer readable.
+		settle := func(what string, want int) {
+			t.Helper()
+			for end := time.Now().Add(10 * time.Second); got < want; {
+				if !readable(t, fd, 10*time.Second) || time.Now().After(end) {
+					t.Fatalf("%s: FD is not readable", what)
+				}
+				if _, err := s.RunOnce(0); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if _, err := s.RunOnce(0); err != nil {
-				t.Fatal(err)
+			rest(t, s, fd)
+		}
+		s.Go(func(j jobs.Job) error { got++; wake = j.Waker(); j.Park(); got++; return nil })
+		settle("a new job", 1)
+		go wake.Wake()
+		settle("a wake", 2)
+		s.Go(func(j jobs.Job) error {
+			for range 5 { // runnable jobs remain after the turn
+				j.Sleep(0)
 			}
-		}
-		for range 3 {
-			s.RunOnce(0)
-		}
-		if readable(t, fd, 0) {
-			t.Fatalf("%s: FD stays readable", what)
-		}
-	}
-	s.Go(func(j jobs.Job) error { got++; wake = j.Waker(); j.Park(); got++; return nil })
-	settle("a new job", 1)
-	go wake.Wake()
-	settle("a wake", 2)
-	s.Go(func(j jobs.Job) error {
-		for range 5 { // runnable jobs remain after the turn
-			j.Sleep(0)
-		}
-		got++
-		j.Wait(waitctx.FD(r), 0)
-		var b [1]byte
-		unix.Read(r, b[:])
-		got++
-		return nil
+			got++
+			j.Wait(waitctx.FD(r), 0)
+			var b [1]byte
+			unix.Read(r, b[:])
+			got++
+			return nil
+		})
+		settle("a runnable job", 3)
+		unix.Write(w, []byte("x"))
+		settle("an event", 4)
+		go s.Post(func() { got++ })
+		settle("a post", 5)
 	})
-	settle("a runnable job", 3)
-	unix.Write(w, []byte("x"))
-	settle("an event", 4)
-	go s.Post(func() { got++ })
-	settle("a post", 5)
 }
 
 // TestNextTellsOfEverythingBesidesEvents: a host that sleeps until Next, or an
