@@ -59,5 +59,6 @@
 // # Embedding
 //
 // A host with a loop of its own watches [Scheduler.FD], sleeps until
-// [Scheduler.Next] at most, and calls [Scheduler.RunOnce] with 0.
+// [Scheduler.Next] at most, and calls [Scheduler.RunOnce] with 0. Where there is
+// no FD, as on Windows, [Scheduler.OnReady] says when.
 package jobs
