@@ -118,11 +118,8 @@ import "C"
 import (
 	"errors"
 	"fmt"
-	"runtime"
-	"time"
 	"unsafe"
 
-	"bide/poller"
 	"bide/waitctx"
 )
 
@@ -131,19 +128,16 @@ import (
 // poller of bide's.
 type tls struct {
 	server, client *C.SSL
-	wc             waitctx.WaitCtx
-	p              poller.Poller
-	changes        []waitctx.Change
-	applied        int // adds and deletes
+	w              waiting
 }
 
-// newTLS returns the pair. OpenSSL's jobs belong to a thread: the goroutine is
-// locked to its own until close.
-func newTLS(p poller.Poller) (*tls, error) {
-	runtime.LockOSThread()
-	t := &tls{p: p}
+// newTLS returns the pair. OpenSSL's jobs belong to a thread: the goroutine, or
+// that of the loop if it is called by a job, must be locked to its own.
+func newTLS(w waiting) (*tls, error) {
+	t := &tls{w: w}
 	if C.connect2(&t.server, &t.client) == 0 {
-		t.close()
+		C.SSL_free(t.server)
+		C.SSL_free(t.client)
 		return nil, errors.New("engine: OpenSSL would not begin")
 	}
 	return t, nil
@@ -151,16 +145,23 @@ func newTLS(p poller.Poller) (*tls, error) {
 
 // close has the poller let go of what OpenSSL is about to close.
 func (t *tls) close() error {
-	t.wc.Close()
-	err := t.apply()
+	var fds []any // which are their keys
+	for key := range t.w.ctx().All() {
+		fds = append(fds, key)
+	}
+	for _, fd := range fds {
+		t.w.ctx().Clear(fd)
+	}
+	err := t.w.apply()
 	C.SSL_free(t.server) // runs cleanups
 	C.SSL_free(t.client)
-	C.ASYNC_cleanup_thread()
-	runtime.UnlockOSThread()
 	return err
 }
 
-// paused is how often jobs have paused in this process.
+// cleanupThread frees the jobs that OpenSSL keeps for the thread.
+func cleanupThread() { C.ASYNC_cleanup_thread() }
+
+// paused is how often a callback has paused its job.
 func paused() int { return int(C.paused()) }
 
 // job calls a function of the server's until it is done, or wants the client: it
@@ -182,14 +183,13 @@ func (t *tls) job(call func() C.int) (done bool, err error) {
 		if err := t.take(); err != nil {
 			return false, err
 		}
-		var events [4]waitctx.Event
-		if n, err := t.p.Wait(events[:], time.Minute); n == 0 || err != nil {
-			return false, fmt.Errorf("engine: Wait() = %d, %v", n, err)
+		if err := t.w.pause(); err != nil {
+			return false, err
 		}
 	}
 }
 
-// take applies what SSL_get_changed_async_fds reports. It reports the same again
+// take hands on what SSL_get_changed_async_fds reports. It reports the same again
 // until the job is resumed, so a wait fd is its own key.
 func (t *tls) take() error {
 	var added, deleted [8]C.OSSL_ASYNC_FD
@@ -199,27 +199,14 @@ func (t *tls) take() error {
 		return fmt.Errorf("engine: %d and %d changed fds", adds, deletes)
 	}
 	for _, fd := range deleted[:deletes] {
-		t.wc.Clear(waitctx.FD(fd))
+		t.w.ctx().Clear(waitctx.FD(fd))
 	}
 	for _, fd := range added[:adds] {
-		err := t.wc.Set(waitctx.FD(fd), waitctx.Wait{FD: waitctx.FD(fd)})
+		err := t.w.ctx().Set(waitctx.FD(fd), waitctx.Wait{FD: waitctx.FD(fd)})
 		if err != nil && !errors.Is(err, waitctx.ErrKeyExists) {
 			return err
 		}
 	}
-	return t.apply()
-}
-
-func (t *tls) apply() error {
-	t.changes = t.wc.Changes(t.changes[:0])
-	if len(t.changes) == 0 {
-		return nil
-	}
-	t.applied += len(t.changes)
-	if err := t.p.Apply(t.changes); err != nil {
-		return err
-	}
-	t.wc.Ack()
 	return nil
 }
 
