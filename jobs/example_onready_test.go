@@ -25,18 +25,27 @@ func ExampleScheduler_OnReady() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	s.Go(func(j jobs.Job) error {
-		err := j.Sleep(time.Millisecond)
-		fmt.Println("slept:", err)
-		return err
-	})
-	for s.Live() > 0 {
+	requests := make(chan time.Duration)
+	go func() {
+		requests <- time.Millisecond
+		close(requests)
+	}()
+	for requests != nil || s.Live() > 0 {
 		select {
 		case <-due:
 			if _, err := s.RunOnce(0); err != nil {
 				log.Fatal(err)
 			}
-			// case request := <-requests: and whatever else the host does
+		case d, ok := <-requests:
+			if !ok {
+				requests = nil
+				continue
+			}
+			s.Go(func(j jobs.Job) error {
+				err := j.Sleep(d)
+				fmt.Println("slept:", err)
+				return err
+			})
 		}
 	}
 	// Output: slept: <nil>
