@@ -255,6 +255,27 @@ func TestOldPacketsAreCheckedThoughOneSocketIsClosed(t *testing.T) {
 	c.wants(8, map[waitctx.ID]waitctx.Ready{ch.ID: waitctx.ReadyIn, other.ID: waitctx.ReadyClosed})
 }
 
+// Two numbers of one socket whose packets are checked together: Wine confuses
+// what was asked of the one with what was asked of the other.
+func TestOldPacketsOfDuplicates(t *testing.T) {
+	for _, wine := range []bool{false, true} {
+		m, c := open(t)
+		m.wine = wine
+		m.socket(sock)
+		m.dup(sock+4, sock)
+		both, one := c.add(sock, waitctx.Readable|waitctx.Writable), c.add(sock+4, waitctx.Readable)
+		c.silent()
+		m.set(sock, afdReceive|afdSend)
+		c.wants(8, map[waitctx.ID]waitctx.Ready{
+			both.ID: waitctx.ReadyIn | waitctx.ReadyOut,
+			one.ID:  waitctx.ReadyIn,
+		})
+		if m.checks < 2 {
+			t.Errorf("%d checks of two old packets, want 2 at least", m.checks)
+		}
+	}
+}
+
 // Closed with its poll outstanding and opened again under its number: the old
 // registration is dead, the new one lives.
 func TestNumberUsedAgain(t *testing.T) {

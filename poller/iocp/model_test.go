@@ -25,7 +25,8 @@ type model struct {
 	polls   map[*op]*modelPoll
 	late    bool // packets of cancelled polls stay out of the port until release
 	held    []packet
-	ending  []*modelSocket // whose packets are held
+	ending  []*modelPoll // whose packets are held
+	wine    bool         // a socket that stands twice in a poll answers as Wine's
 	submits int
 	checks  int
 	peeks   map[waitctx.FD]pipeState
@@ -33,15 +34,18 @@ type model struct {
 	freed   int
 }
 
-type modelSocket struct {
-	base  uintptr
-	ready uint32
-}
+type modelSocket struct{ ready uint32 }
 
 type modelPoll struct {
 	op     *op
 	cookie uintptr
 	socket *modelSocket
+	handle uintptr // by which it was asked for
+}
+
+// same says whether two polls are of one socket, by one handle.
+func (pl *modelPoll) same(other *modelPoll) bool {
+	return pl.socket == other.socket && pl.handle == other.handle
 }
 
 func newModel(t *testing.T) (*model, *Poller) {
@@ -70,9 +74,16 @@ func newModel(t *testing.T) (*model, *Poller) {
 func (m *model) socket(fd waitctx.FD) *modelSocket {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := &modelSocket{base: uintptr(fd)}
+	s := &modelSocket{}
 	m.sockets[fd] = s
 	return s
+}
+
+// dup opens another number for a socket.
+func (m *model) dup(fd, of waitctx.FD) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sockets[fd] = m.sockets[of]
 }
 
 // set says what a socket is ready for.
@@ -88,12 +99,18 @@ func (m *model) set(fd waitctx.FD, ready uint32) {
 	}
 }
 
-// closeSocket closes one: an outstanding poll is told so, if it asked for that.
+// closeSocket closes one: an outstanding poll is told so, if it asked for that
+// and no duplicate is left.
 func (m *model) closeSocket(fd waitctx.FD) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := m.sockets[fd]
 	delete(m.sockets, fd)
+	for _, left := range m.sockets {
+		if left == s {
+			return
+		}
+	}
 	for _, pl := range m.polls {
 		if pl.socket == s && pl.op.info.target.events&afdLocalClose != 0 {
 			m.finish(pl, statusSuccess, afdLocalClose)
@@ -112,7 +129,7 @@ func (m *model) finish(pl *modelPoll, st status, events uint32) {
 	pl.op.status, pl.op.info.target.events = uintptr(st), events
 	pk := packet{key: keySocket, cookie: pl.cookie}
 	if st == statusCancelled && m.late {
-		m.held, m.ending = append(m.held, pk), append(m.ending, pl.socket)
+		m.held, m.ending = append(m.held, pk), append(m.ending, pl)
 		return
 	}
 	m.put(pk)
@@ -159,8 +176,8 @@ func (m *model) post(key, cookie uintptr) error {
 func (m *model) classify(fd waitctx.FD, _ waitctx.Kind) (waitctx.Kind, uintptr, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if s := m.sockets[fd]; s != nil {
-		return waitctx.Socket, s.base, nil
+	if m.sockets[fd] != nil {
+		return waitctx.Socket, uintptr(fd), nil
 	}
 	if _, ok := m.peeks[fd]; ok {
 		return waitctx.Pipe, 0, nil
@@ -190,15 +207,16 @@ func (m *model) submit(helper uintptr, o *op, cookie uintptr) status {
 	if s == nil {
 		return statusInvalidHandle
 	}
-	for _, pl := range m.polls {
-		if pl.socket == s {
+	pl := &modelPoll{o, cookie, s, o.info.target.handle}
+	for _, other := range m.polls {
+		if other.same(pl) {
 			m.t.Error("a second poll of one socket was submitted")
 		}
-		if pl.op == o {
+		if other.op == o {
 			m.t.Error("a poll was submitted in memory that is in use")
 		}
 	}
-	if slices.Contains(m.ending, s) {
+	if slices.ContainsFunc(m.ending, pl.same) {
 		m.t.Error("a poll was submitted before the packet of the one before it had come")
 	}
 	for _, pk := range slices.Concat(m.queue, m.held) {
@@ -207,7 +225,6 @@ func (m *model) submit(helper uintptr, o *op, cookie uintptr) status {
 		}
 	}
 	m.submits++
-	pl := &modelPoll{o, cookie, s}
 	m.polls[o] = pl
 	m.look(pl)
 	return statusPending
@@ -233,8 +250,16 @@ func (m *model) now(targets []target) status {
 		}
 	}
 	m.checks += len(targets)
+	last := make(map[*modelSocket]uint32)
+	for _, t := range targets {
+		last[m.sockets[waitctx.FD(t.handle)]] = t.events
+	}
 	for i := range targets {
-		targets[i].events &= m.sockets[waitctx.FD(targets[i].handle)].ready
+		s := m.sockets[waitctx.FD(targets[i].handle)]
+		targets[i].events &= s.ready
+		if m.wine {
+			targets[i].events &= last[s]
+		}
 	}
 	return statusSuccess
 }

@@ -258,7 +258,11 @@ func (j *judge) add(src *source, events uint32, old bool) {
 }
 
 // checkLocked replaces the events of packets that may be out of date by those
-// of this moment.
+// of this moment, all by one poll.
+//
+// That poll may name one socket several times, by duplicates of its handle. Wine
+// then says of each only what the last was asked for. So what a packet told and
+// a poll of many lacks, one of that socket alone decides.
 func (p *Poller) checkLocked() {
 	j := &p.judge
 	if len(j.old) == 0 {
@@ -268,17 +272,20 @@ func (p *Poller) checkLocked() {
 	for k, i := range j.old {
 		j.ask[k].events, _, _ = p.wantLocked(j.sources[i])
 	}
-	if p.sys.now(j.ask).failed() { // one of them was closed
-		for k := range j.ask {
-			if st := p.sys.now(j.ask[k : k+1]); st.gone() {
+	failed := p.sys.now(j.ask).failed() // one of them was closed
+	for k, i := range j.old {
+		told := &j.targets[i].events
+		want, _, _ := p.wantLocked(j.sources[i])
+		if failed || len(j.ask) > 1 && *told&want&^j.ask[k].events != 0 {
+			j.ask[k].events = want
+			switch st := p.sys.now(j.ask[k : k+1]); {
+			case st.gone():
 				j.ask[k].events = 0 // as the next poll will find
-			} else if st.failed() {
-				j.ask[k].events = j.targets[j.old[k]].events // better out of date than lost
+			case st.failed():
+				j.ask[k].events = *told // better out of date than lost
 			}
 		}
-	}
-	for k, i := range j.old {
-		j.targets[i].events = j.ask[k].events
+		*told = j.ask[k].events
 	}
 }
 

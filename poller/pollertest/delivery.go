@@ -212,6 +212,27 @@ var deliveryTests = []subtest{
 			s.Errorf("%d of 3 waits of one number were told within 3 waits", len(told))
 		}
 	}},
+	{"09 duplicates hear each what it is for", func(s *suite) {
+		a, b := fdtest.Socketpair(s)
+		b.Write("x")
+		for range 2 { // told first, so that the next two were ready before their Wait
+			r, w := fdtest.Pipe(s)
+			w.Write("x")
+			s.add(r, readable)
+		}
+		both, one := s.add(a, readable|writable), s.add(a.Dup(), readable)
+		told := make(map[waitctx.Token]waitctx.Ready)
+		for range 4 {
+			for _, e := range s.wait(2, patience) {
+				told[e.Token] |= e.Ready
+			}
+		}
+		for r, want := range map[reg]waitctx.Ready{both: waitctx.ReadyIn | waitctx.ReadyOut, one: waitctx.ReadyIn} {
+			if got := told[r.Token]; got != want {
+				s.Errorf("ready = %s, want %s", readyString(got), readyString(want))
+			}
+		}
+	}},
 	{"09 what did not fit is judged anew by the next wait", func(s *suite) {
 		r, w := fdtest.Pipe(s)
 		w.Write("x")
