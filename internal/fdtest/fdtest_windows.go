@@ -24,6 +24,7 @@ var (
 	procAccept      = ws2_32.NewProc("accept")
 	procIoctlsocket = ws2_32.NewProc("ioctlsocket")
 	procPoll        = ws2_32.NewProc("WSAPoll")
+	procSelect      = ws2_32.NewProc("select")
 	procPeek        = kernel32.NewProc("PeekNamedPipe")
 	procHandleInfo  = kernel32.NewProc("GetHandleInformation")
 	procQueryObject = ntdll.NewProc("NtQueryObject")
@@ -34,6 +35,7 @@ var startup = sync.OnceFunc(func() {
 	if err := windows.WSAStartup(0x202, &data); err != nil {
 		panic(err)
 	}
+	time.AfterFunc(time.Hour, func() {}).Stop() // the first timer has Go open a port of its own
 	for range 16 {
 		addBallast(0)
 	}
@@ -280,7 +282,8 @@ func (f *File) Drain() {
 }
 
 // Fill writes until nothing more is taken. The system moves bytes on to the
-// peer's buffer meanwhile, so that it must stay full for a moment.
+// peer's buffer meanwhile, so that it must stay full for a moment. select says
+// that, as WSAPoll comes back at once with a hang-up when the peer has finished.
 func (f *File) Fill() {
 	var b [64 << 10]byte
 	for settled := false; !settled; {
@@ -289,8 +292,7 @@ func (f *File) Fill() {
 				size /= 2
 			}
 		}
-		n, _ := poll(f.handle(), pollOut, 100*time.Millisecond)
-		settled = n&pollOut == 0 || f.over()
+		settled = !selectWritable(f.handle(), 100*time.Millisecond) || f.over()
 	}
 }
 

@@ -107,6 +107,18 @@ func poll(h windows.Handle, events int16, timeout time.Duration) (revents int16,
 	return fds.revents, nil
 }
 
+// selectWritable waits until a socket is writable, and for nothing else.
+func selectWritable(h windows.Handle, timeout time.Duration) bool {
+	set := struct { // fd_set
+		count uint32
+		array [64]windows.Handle
+	}{count: 1, array: [64]windows.Handle{h}}
+	limit := struct{ sec, usec int32 }{usec: int32(timeout.Microseconds())} // timeval
+	r, _, _ := syscall.SyscallN(procSelect.Addr(), 0, 0, uintptr(unsafe.Pointer(&set)), 0,
+		uintptr(unsafe.Pointer(&limit)))
+	return int32(r) > 0
+}
+
 // await blocks until WSAPoll reports events.
 func await(t testing.TB, h windows.Handle, events int16) {
 	t.Helper()
@@ -116,6 +128,10 @@ func await(t testing.TB, h windows.Handle, events int16) {
 }
 
 // Poll asks the system itself what a socket is ready for.
+//
+// POLLHUP is told of a connection that was disconnected or aborted (WSAPOLLFD in
+// the documentation of winsock2.h), so also when just the peer has finished
+// writing, which lets nobody write.
 func Poll(t testing.TB, fd waitctx.FD, i waitctx.Interest) waitctx.Ready {
 	t.Helper()
 	var events int16
@@ -146,7 +162,19 @@ func Poll(t testing.TB, fd waitctx.FD, i waitctx.Interest) waitctx.Ready {
 			ready |= bit.told
 		}
 	}
+	if ready&(waitctx.ReadyErr|waitctx.ReadyHup) == waitctx.ReadyHup && !aborted(windows.Handle(fd)) {
+		ready ^= waitctx.ReadyHup | waitctx.ReadyRdHup
+	}
 	return ready
+}
+
+// aborted says whether reading from a socket fails, other than for want of data.
+func aborted(h windows.Handle) bool {
+	const msgPeek = 2
+	buf := windows.WSABuf{Len: 1, Buf: new(byte)}
+	var n, flags uint32 = 0, msgPeek
+	err := windows.WSARecv(h, &buf, 1, &n, &flags, nil, nil)
+	return err != nil && err != windows.WSAEWOULDBLOCK
 }
 
 // Inherited says whether another program gets the handle when it is started.

@@ -80,6 +80,22 @@ var statusTests = []subtest{
 			s.Errorf("read = %q, want the end", got)
 		}
 	}},
+	{"21 peer shut down writing, and full: not writable", func(s *suite) {
+		a, b := fdtest.Socketpair(s)
+		reg := s.add(a, readable|writable)
+		if err := b.ShutdownWrite(); err != nil {
+			s.Fatalf("shutdown: %v", err)
+		}
+		a.Fill()
+		for range 2 {
+			if got := s.expect(reg, waitctx.ReadyIn); strict(got) != waitctx.ReadyIn {
+				s.Errorf("ready = %s, want In without Out and hang-up", readyString(got))
+			}
+			if got := oracle(s, reg); got != waitctx.ReadyIn {
+				s.Errorf("poll(2) says %s, want In", readyString(got))
+			}
+		}
+	}},
 	{"22 connection reset", func(s *suite) {
 		a, b := fdtest.TCP(s)
 		reg := s.add(a, readable)
