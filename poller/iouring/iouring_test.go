@@ -11,6 +11,7 @@ import (
 	"bide/poller"
 	"bide/poller/iouring"
 	"bide/poller/pollertest"
+	"bide/poller/pollfd"
 
 	"golang.org/x/sys/unix"
 )
@@ -19,14 +20,29 @@ var _ poller.Poller = (*iouring.Poller)(nil)
 
 func TestPoller(t *testing.T) {
 	open(t).Close() // skips the suite as a whole
-	pollertest.Test(t, func(t *testing.T) poller.Poller {
-		runtime.LockOSThread() // Wait is exact for what the same thread armed
-		return open(t)
+	pollertest.Test(t, locked)
+}
+
+func FuzzPoller(f *testing.F) {
+	open(f).Close()
+	pollertest.Fuzz(f, locked, func(t *testing.T) poller.Poller {
+		p, err := pollfd.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
 	})
 }
 
 func BenchmarkPoller(b *testing.B) {
 	pollertest.Bench(b, func(b *testing.B) poller.Poller { return open(b) })
+}
+
+// locked opens on a thread of the test's own: Wait is exact for what the same
+// thread armed.
+func locked(t *testing.T) poller.Poller {
+	runtime.LockOSThread()
+	return open(t)
 }
 
 // open makes a poller. Where the kernel refuses io_uring, which a call beside

@@ -5,6 +5,7 @@
 //
 //	func TestPoller(t *testing.T)      { pollertest.Test(t, open) }
 //	func BenchmarkPoller(b *testing.B) { pollertest.Bench(b, open) }
+//	func FuzzPoller(f *testing.F)      { pollertest.Fuzz(f, open, oracle) }
 //
 //	func open[T testing.TB](t T) poller.Poller {
 //		p, err := epoll.New()
