@@ -1,10 +1,11 @@
 SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/amd64 \
 	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 illumos/amd64
 FUZZTIME = 30s
+STRESS = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench bench-peers fuzz mutants skips embed test-backends test-peers test-arm64 test-iocp \
-	test-embedding
+.PHONY: test race cross lint bench bench-backends bench-peers fuzz stress mutants skips embed test-backends test-peers \
+	test-arm64 test-iocp test-embedding
 
 test:
 	go test ./...
@@ -32,6 +33,11 @@ lint:
 bench:
 	go test -run '^$$' -bench . ./waitctx ./jobs ./poller/...
 
+# The pollers of Linux beside each other, in five rounds, into docs/backends.md.
+bench-backends:
+	for round in 1 2 3 4 5; do go test -run '^$$' -bench 'Poller' -benchtime 200ms \
+		./poller/epoll ./poller/iouring ./poller/pollfd || exit 1; done | go run ./internal/cmd/benchtable docs/backends.md
+
 # Measures examples/echo beside other libraries' echo servers: about 12 minutes, with cc.
 bench-peers:
 	cd bench/peers && go test . && go run . -out ../RESULTS.md -charts ..
@@ -46,12 +52,19 @@ fuzz:
 		while read -r pkg name; do echo "fuzz $$pkg $$name"; \
 		go test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 50x $$pkg || exit 1; done
 
+# Numbers that many goroutines open, register, close and use again, on every backend of Linux for STRESS each.
+stress:
+	BIDE_STRESS=$(STRESS) go test -race -count=1 -timeout 1h -v -run \
+		'TestPoller/^43_|TestPoller/^(FreeBSD|macOS|NetBSD|OpenBSD)$$/^43_' \
+		./poller/epoll ./poller/iouring ./poller/pollfd ./poller/kqueue
+
 mutants:
 	go run ./internal/cmd/mutants
 
-# Lists the tests that were skipped; fails on one that docs/backends.md does not name.
+# Lists the tests that were skipped; fails on one that docs/backends.md does not name. With TESTFLAGS=-race it is
+# race and skips in one run: the cache of go test cannot help, as only verbose output tells of a skip.
 skips:
-	go test -json ./... | go run ./internal/cmd/skips docs/backends.md
+	go test $(TESTFLAGS) -json ./... | go run ./internal/cmd/skips docs/backends.md
 
 # Builds a program in another module by the README's recipe.
 embed:
