@@ -4,7 +4,7 @@ FUZZTIME = 30s
 STRESS = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: test race cross lint bench bench-backends bench-peers fuzz stress mutants skips embed test-backends test-peers \
+.PHONY: test race cross lint bench bench-backends bench-report fuzz stress mutants skips embed test-backends test-peers \
 	test-arm64 test-iocp test-embedding
 
 test:
@@ -38,9 +38,9 @@ bench-backends:
 	for round in 1 2 3 4 5; do go test -run '^$$' -bench 'Poller' -benchtime 200ms \
 		./poller/epoll ./poller/iouring ./poller/pollfd || exit 1; done | go run ./internal/cmd/benchtable docs/backends.md
 
-# Measures examples/echo beside other libraries' echo servers: about 12 minutes, with cc.
-bench-peers:
-	cd bench/peers && go test . && go run . -out ../RESULTS.md -charts ..
+# Everything beside its rivals, into bench/RESULTS.md: about 25 minutes, with cc and libssl-dev.
+bench-report:
+	cd bench/peers && go test . && go run . -json ../results.json -out ../RESULTS.md -charts ..
 
 # The servers of bench/peers build, and echo what they are sent.
 test-peers:

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -32,6 +34,9 @@ func (r *record) list() []chart {
 	}
 	if conns := r.conns(memory); len(conns) > 0 {
 		all = append(all, chart{"echo-memory.svg", func(file string) error { return r.drawMemory(conns[0], file) }})
+	}
+	if lines := r.diffCosts(); len(lines) > 0 {
+		all = append(all, chart{"diff.svg", func(file string) error { return drawDiff(lines, file) }})
 	}
 	return all
 }
@@ -72,16 +77,64 @@ func (r *record) drawCPU(kind, file string) error {
 			over := r.ratios(kind, s.Name, r.Servers[0].Name, conns, cost)
 			points = append(points, plotter.XY{X: float64(conns), Y: over.median})
 		}
-		line, dots, err := plotter.NewLinePoints(points)
-		if err != nil {
+		if err := addLine(p, i, line{s.Name, points}); err != nil {
 			return err
 		}
-		line.Color, line.Dashes = plotutil.Color(i), plotutil.Dashes(i)
-		dots.Color, dots.Shape = plotutil.Color(i), plotutil.Shape(i)
-		p.Add(line, dots)
-		p.Legend.Add(s.Name, line, dots)
 	}
 	return p.Save(chartWidth, chartHeight, file)
+}
+
+// line is a curve with a name.
+type line struct {
+	name   string
+	points plotter.XYs
+}
+
+// diffCosts are what a change of one wait costs, by how many are registered.
+func (r *record) diffCosts() []line {
+	var lines []line
+	for _, s := range r.parsed.sides {
+		size, ok := strings.CutPrefix(s.bench, "Diff/")
+		_, number, _ := strings.Cut(size, "=")
+		x, err := strconv.Atoi(number)
+		if !ok || err != nil {
+			continue
+		}
+		i := slices.IndexFunc(lines, func(l line) bool { return l.name == s.name })
+		if i < 0 {
+			i = len(lines)
+			lines = append(lines, line{name: s.name})
+		}
+		lines[i].points = append(lines[i].points, plotter.XY{X: float64(x), Y: r.parsed.own(s, "ns/op").median})
+	}
+	return lines
+}
+
+func drawDiff(lines []line, file string) error {
+	p := plot.New()
+	p.Title.Text = "Clear, Set, Changes and Ack of one wait"
+	p.X.Label.Text, p.Y.Label.Text = "registered waits", "ns"
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+	p.Legend.Top, p.Legend.Left = true, true
+	for i, l := range lines {
+		if err := addLine(p, i, l); err != nil {
+			return err
+		}
+	}
+	return p.Save(chartWidth, chartHeight, file)
+}
+
+func addLine(p *plot.Plot, i int, l line) error {
+	curve, dots, err := plotter.NewLinePoints(l.points)
+	if err != nil {
+		return err
+	}
+	curve.Color, curve.Dashes = plotutil.Color(i), plotutil.Dashes(i)
+	dots.Color, dots.Shape = plotutil.Color(i), plotutil.Shape(i)
+	p.Add(curve, dots)
+	p.Legend.Add(l.name, curve, dots)
+	return nil
 }
 
 // drawMemory draws a bar for each server.
@@ -94,7 +147,7 @@ func (r *record) drawMemory(conns int, file string) error {
 	var bytes plotter.Values
 	for _, s := range r.Servers {
 		names = append(names, s.Name)
-		bytes = append(bytes, median(r.values(memory, s.Name, conns, func(x result) float64 { return float64(x.Resident) })))
+		bytes = append(bytes, median(r.values(memory, s.Name, conns, resident)))
 	}
 	bars, err := plotter.NewBarChart(bytes, vg.Points(30))
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 
 // options are the flags.
 type options struct {
-	out, raw, charts, from, note string
+	out, raw, charts, from string
 
+	only    []string // parts
 	rounds  int
 	conns   []int
 	idle    int
@@ -44,9 +45,6 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	if o.note != "" {
-		r.Note = o.note
-	}
 	if o.raw != "" {
 		if err := r.write(o.raw); err != nil {
 			return err
@@ -58,7 +56,9 @@ func run(o *options) error {
 		}
 	}
 	var text bytes.Buffer
-	r.report(&text)
+	if err := r.report(&text); err != nil {
+		return err
+	}
 	if o.charts != "" {
 		r.linkCharts(&text, filepath.Dir(o.out), o.charts)
 	}
@@ -70,45 +70,37 @@ func run(o *options) error {
 }
 
 // record is what there is to report.
-func (o *options) record() (*record, error) {
+func (o *options) record() (r *record, err error) {
 	if o.from != "" {
-		return readRecord(o.from)
+		r, err = readRecord(o.from)
+	} else {
+		r, err = o.measure()
 	}
-	dir, err := os.MkdirTemp("", "bide-peers")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
-	fmt.Fprintln(os.Stderr, "building")
-	if err := build(dir, o.servers); err != nil {
-		return nil, err
-	}
-	results, err := measure(o, filepath.Join(dir, "load"))
-	if err != nil {
-		return nil, err
-	}
-	return newRecord(o.servers, results)
+	return r, r.parse()
 }
 
 func parseFlags(args []string, out io.Writer) (*options, error) {
 	o := new(options)
-	var conns, names, cores string
+	var conns, names, cores, only string
 	fs := flag.NewFlagSet("peers", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors are ours to print
 	fs.StringVar(&o.out, "out", "", "`file` for the report (default standard output)")
 	fs.StringVar(&o.raw, "json", "", "`file` for every single result")
 	fs.StringVar(&o.charts, "charts", "", "`directory` for charts")
 	fs.StringVar(&o.from, "from", "", "`file` that -json wrote, to report instead of measuring")
-	fs.StringVar(&o.note, "note", "", "`text` for the report's first lines")
-	fs.IntVar(&o.rounds, "rounds", 5, "rounds")
+	fs.StringVar(&only, "only", strings.Join(parts, ","), "`parts` to measure; open-loop needs saturation")
+	fs.IntVar(&o.rounds, "rounds", 6, "rounds; with fewer than 6 the confidence intervals of bench/ are unbounded")
 	fs.StringVar(&conns, "conns", "1,100,1000,10000", "`numbers` of connections")
-	fs.IntVar(&o.idle, "idle", 10000, "connections to measure memory with; 0: do not")
+	fs.IntVar(&o.idle, "idle", 10000, "connections to measure memory with")
 	fs.DurationVar(&o.time, "time", time.Second, "how long each server is measured for in a round")
 	fs.StringVar(&names, "servers", strings.Join(serverNames(), ","), "`names` of servers; the first is what the others are compared with")
 	fs.StringVar(&cores, "cores", "0,1", "`numbers` of the server's core and the load's")
 	if err := fs.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(out, "Usage: peers [flags]\n\nMeasures echo servers beside each other.\n\nFlags:")
+			fmt.Fprintln(out, "Usage: peers [flags]\n\nMeasures bide beside its rivals.\n\nFlags:")
 			fs.SetOutput(out)
 			fs.PrintDefaults()
 			return nil, err
@@ -124,6 +116,15 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 		return nil, fmt.Errorf("-cores %s: need two numbers", cores)
 	}
 	o.cores = [2]int{c[0], c[1]}
+	for part := range strings.SplitSeq(only, ",") {
+		if !slices.Contains(parts, part) {
+			return nil, fmt.Errorf("-only: %q is none of %s", part, strings.Join(parts, ", "))
+		}
+		o.only = append(o.only, part)
+	}
+	if slices.Contains(o.only, partOpenLoop) && !slices.Contains(o.only, partSaturation) {
+		return nil, errors.New("-only: the rate of open-loop follows from saturation")
+	}
 	for name := range strings.SplitSeq(names, ",") {
 		i := slices.IndexFunc(servers, func(s *server) bool { return s.name == name })
 		if i < 0 {
@@ -131,8 +132,8 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 		}
 		o.servers = append(o.servers, servers[i])
 	}
-	if o.rounds < 1 || o.time <= 0 || fs.NArg() > 0 {
-		return nil, errors.New("-rounds and -time need to be positive, and nothing follows the flags")
+	if o.rounds < 1 || o.time <= 0 || o.idle < 1 || fs.NArg() > 0 {
+		return nil, errors.New("-rounds, -time and -idle need to be positive, and nothing follows the flags")
 	}
 	return o, nil
 }

@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -25,7 +28,7 @@ const settle = 2 * time.Second
 
 // errNothing is a measurement to be repeated: a machine that others use too may
 // keep a server off its core for all of a short one.
-var errNothing = errors.New("no request was answered")
+var errNothing = errors.New("no request was answered, or no CPU time was counted")
 
 // result is one measurement of one server in one round.
 type result struct {
@@ -56,32 +59,124 @@ func (l load) perRequest() float64 { return float64(l.ServerNS) / float64(l.Requ
 
 func (l load) throughput() float64 { return float64(l.Requests) / float64(l.NS) * 1e9 }
 
-// measure does all rounds of one kind before the next: the open loop's rate
-// follows from saturation.
-func measure(o *options, loadBin string) ([]result, error) {
-	idle := o.idle
-	kinds := 2 * len(o.conns)
-	if idle > 0 {
-		kinds++
+// Parts of a run, in their order.
+const (
+	partBench      = "bench"
+	partSaturation = "saturation"
+	partOpenLoop   = "open-loop"
+	partMemory     = "memory"
+)
+
+var parts = []string{partBench, partSaturation, partOpenLoop, partMemory}
+
+// measure builds what the parts need, and measures.
+func (o *options) measure() (*record, error) {
+	dir, err := os.MkdirTemp("", "bide-peers")
+	if err != nil {
+		return nil, err
 	}
-	m := &measurer{o: o, loadBin: loadBin, progress: newProgress(kinds * o.rounds * len(o.servers))}
+	defer os.RemoveAll(dir)
+	fmt.Fprintln(os.Stderr, "building")
+	if err := build(dir, o.servers); err != nil {
+		return nil, err
+	}
+	m := &measurer{o: o, loadBin: filepath.Join(dir, "load")}
+	if o.has(partBench) {
+		if m.benchBin, m.benches, err = buildBench(dir); err != nil {
+			return nil, err
+		}
+	}
+	if m.record, err = newRecord(o.servers); err != nil {
+		return nil, err
+	}
+	m.progress = newProgress(m.plan())
 	defer m.progress.end()
-	for _, conns := range o.conns {
-		if err := m.rounds(saturation, conns, 0); err != nil {
-			return nil, err
+	return m.record, m.all()
+}
+
+func (o *options) has(part string) bool { return slices.Contains(o.only, part) }
+
+type measurer struct {
+	o                 *options
+	loadBin, benchBin string
+	benches           []string // names of the benchmarks of bench/
+	record            *record
+	progress          *progress
+}
+
+// plan is what all will measure, in the same order.
+func (m *measurer) plan() []step {
+	var steps []step
+	if m.o.has(partBench) {
+		for range m.o.rounds {
+			for _, name := range m.benches {
+				steps = append(steps, step{name, 5 * time.Second})
+			}
 		}
 	}
-	for _, conns := range o.conns {
-		if err := m.rounds(openLoop, conns, halfOfSlowest(m.results, conns)); err != nil {
-			return nil, err
+	echo := func(kind string, conns int, guess time.Duration) {
+		for range m.o.rounds * len(m.o.servers) {
+			steps = append(steps, step{kind + plural(conns), guess + time.Duration(conns)*100*time.Microsecond})
 		}
 	}
-	if idle > 0 {
-		if err := m.rounds(memory, idle, 0); err != nil {
-			return nil, err
+	for _, kind := range []string{saturation, openLoop} {
+		if !m.o.has(partOf(kind)) {
+			continue
+		}
+		for _, conns := range m.o.conns {
+			echo(kind, conns, m.o.time+time.Second/2)
 		}
 	}
-	return m.results, nil
+	if m.o.has(partMemory) {
+		echo(memory, m.o.idle, settle)
+	}
+	return steps
+}
+
+// partOf is the part that measures results of a kind.
+func partOf(kind string) string { return strings.ReplaceAll(kind, " ", "-") }
+
+// all does all rounds of one kind before the next: the open loop's rate follows
+// from saturation.
+func (m *measurer) all() error {
+	if m.o.has(partBench) {
+		if err := m.runBenches(); err != nil {
+			return err
+		}
+	}
+	if m.o.has(partSaturation) {
+		for _, conns := range m.o.conns {
+			if err := m.rounds(saturation, conns, 0); err != nil {
+				return err
+			}
+		}
+	}
+	if m.o.has(partOpenLoop) {
+		for _, conns := range m.o.conns {
+			if err := m.rounds(openLoop, conns, halfOfSlowest(m.record.Results, conns)); err != nil {
+				return err
+			}
+		}
+	}
+	if m.o.has(partMemory) {
+		return m.rounds(memory, m.o.idle, 0)
+	}
+	return nil
+}
+
+// runBenches runs every benchmark of bench/ once a round.
+func (m *measurer) runBenches() error {
+	for round := range m.o.rounds {
+		for _, name := range m.benches {
+			m.progress.show("round %d of %d, bench, %s", round+1, m.o.rounds, name)
+			lines, err := runBench(m.benchBin, name)
+			if err != nil {
+				return err
+			}
+			m.record.Bench = append(m.record.Bench, lines...)
+		}
+	}
+	return nil
 }
 
 // halfOfSlowest is half of what the slowest server could do at saturation.
@@ -101,13 +196,6 @@ func halfOfSlowest(results []result, conns int) float64 {
 	return float64(int(least / 2))
 }
 
-type measurer struct {
-	o        *options
-	loadBin  string
-	results  []result
-	progress *progress
-}
-
 // rounds measures every server once a round, beginning with another one each.
 func (m *measurer) rounds(kind string, conns int, rate float64) error {
 	n := len(m.o.servers)
@@ -125,7 +213,7 @@ func (m *measurer) rounds(kind string, conns int, rate float64) error {
 			if err != nil {
 				return fmt.Errorf("%s, %s, %s: %w", s.name, kind, plural(conns), err)
 			}
-			m.results = append(m.results, r)
+			m.record.Results = append(m.record.Results, r)
 		}
 	}
 	return nil
@@ -152,7 +240,7 @@ func (m *measurer) one(s *server, r *result) error {
 	if err := json.Unmarshal([]byte(out), &r.load); err != nil {
 		return err
 	}
-	if r.Requests == 0 {
+	if r.Requests == 0 || r.ServerNS == 0 {
 		return errNothing
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -12,23 +13,28 @@ import (
 
 // record is a run's results with what they were measured on.
 type record struct {
-	Note    string `json:",omitempty"`
 	Date    string
 	Machine string
 	Go      string
+	OpenSSL string `json:",omitempty"`
 	Servers []described
-	Results []result
+	Results []result `json:",omitempty"`
+	Bench   []string `json:",omitempty"` // lines of bench/, in the Go benchmark format
+
+	parsed *benchmarks // of Bench
 }
 
 // described is a server under measurement, as the report names it.
 type described struct{ Name, Version, How string }
 
-func newRecord(servers []*server, results []result) (*record, error) {
+func newRecord(servers []*server) (*record, error) {
 	r := &record{
 		Date:    time.Now().UTC().Format(time.DateOnly),
 		Machine: machine(),
 		Go:      fmt.Sprintf("%s %s/%s", runtime.Version(), runtime.GOOS, runtime.GOARCH),
-		Results: results,
+	}
+	if v, err := command(".", "openssl", "version"); err == nil {
+		r.OpenSSL = v
 	}
 	for _, s := range servers {
 		version, err := s.version()
@@ -49,10 +55,16 @@ func readRecord(name string) (*record, error) {
 	if err := json.Unmarshal(b, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(r.Servers) == 0 || len(r.Results) == 0 {
+	if len(r.Results) == 0 && len(r.Bench) == 0 {
 		return nil, fmt.Errorf("%s holds no results", name)
 	}
 	return r, nil
+}
+
+// parse reads the lines of bench/.
+func (r *record) parse() (err error) {
+	r.parsed, err = parseBench(r.Bench)
+	return err
 }
 
 func (r *record) write(name string) error {
@@ -106,21 +118,32 @@ func (r *record) ratios(kind, server, base string, conns int, f func(result) flo
 	return spreadOf(v)
 }
 
-// spread is a median with the least and the greatest.
-type spread struct{ median, least, most float64 }
+// spread is a median with the least and the greatest of so many values.
+type spread struct {
+	median, least, most float64
+	count               int
+}
 
 func spreadOf(v []float64) spread {
 	if len(v) == 0 {
 		return spread{}
 	}
-	return spread{median(v), slices.Min(v), slices.Max(v)}
+	return spread{median(v), slices.Min(v), slices.Max(v), len(v)}
 }
 
 func (s spread) String() string {
-	if s.median == 0 {
+	if s.count == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.median, s.least, s.most)
+	return fmt.Sprintf("%s (%s-%s)", short(s.median), short(s.least), short(s.most))
+}
+
+// short has two digits behind the point, and more below a tenth.
+func short(v float64) string {
+	if v != 0 && math.Abs(v) < 0.1 {
+		return fmt.Sprintf("%.2g", v)
+	}
+	return fmt.Sprintf("%.2f", v)
 }
 
 func median(v []float64) float64 {

@@ -6,12 +6,19 @@ import (
 	"strings"
 )
 
-func cost(r result) float64 { return r.perRequest() }
+func cost(r result) float64     { return r.perRequest() }
+func p99(r result) float64      { return float64(r.P99) }
+func resident(r result) float64 { return float64(r.Resident) }
 
-// report writes the results as Markdown.
-func (r *record) report(w io.Writer) {
+// report writes the results as Markdown: first what was to be reached.
+func (r *record) report(w io.Writer) error {
+	fmt.Fprintf(w, "# Results\n\n")
+	if err := r.reportTargets(w); err != nil {
+		return err
+	}
 	r.header(w)
-	for _, kind := range []string{saturation, openLoop} {
+	r.benches(w)
+	for _, kind := range loads {
 		for _, conns := range r.conns(kind) {
 			r.section(w, kind, conns)
 		}
@@ -19,30 +26,34 @@ func (r *record) report(w io.Writer) {
 	for _, conns := range r.conns(memory) {
 		r.memory(w, conns)
 	}
+	return nil
 }
 
+// header says what was measured, how and on what.
 func (r *record) header(w io.Writer) {
-	var ns []float64
-	for _, x := range r.Results {
-		if x.NS > 0 {
-			ns = append(ns, float64(x.NS))
-		}
+	fmt.Fprintf(w, "\n## What was measured\n\n")
+	fmt.Fprintf(w, "Written by `make bench-report` on %s. bench/doc.go and bench/peers/doc.go say how it is done.\n\n", r.Date)
+	fmt.Fprintf(w, "- machine: %s\n- %s\n", r.Machine, r.Go)
+	if r.OpenSSL != "" {
+		fmt.Fprintf(w, "- %s, called from C\n", r.OpenSSL)
 	}
-	fmt.Fprintf(w, "# Echo servers\n\n")
-	if r.Note != "" {
-		fmt.Fprintf(w, "%s\n\n", r.Note)
-	}
-	fmt.Fprintf(w, "Written by `make bench-peers` on %s. CPU is the server's own, user and system, for one echo of 64 bytes;\n", r.Date)
-	fmt.Fprintf(w, "a ratio is the median over %d rounds of %.1f s, with the least and the greatest, each taken within a round.\n", r.rounds(), median(ns)/1e9)
-	fmt.Fprintf(w, "Server and load are processes on a core each. bench/peers/doc.go says how it is done.\n\n")
-	fmt.Fprintf(w, "- machine: %s\n", r.Machine)
-	fmt.Fprintf(w, "- %s, GOMAXPROCS=1 for every server\n", r.Go)
 	for _, s := range r.Servers {
 		name := "**" + s.Name + "**"
 		if s.Version != "" {
 			name += " " + s.Version
 		}
 		fmt.Fprintf(w, "- %s: %s\n", name, s.How)
+	}
+	var ns []float64
+	for _, x := range r.Results {
+		if x.NS > 0 {
+			ns = append(ns, float64(x.NS))
+		}
+	}
+	if len(ns) > 0 {
+		fmt.Fprintf(w, "\nEcho servers run with GOMAXPROCS=1, server and load on a core each. CPU is the server's own, user and system, for one\n")
+		fmt.Fprintf(w, "echo of 64 bytes. A ratio is the median over %d rounds of %.1f s, with the least and the greatest, each taken within a\n", r.rounds(), median(ns)/1e9)
+		fmt.Fprintf(w, "round; it is **bold** where all rounds agree on who costs less.\n")
 	}
 }
 
@@ -59,13 +70,21 @@ func (r *record) section(w io.Writer, kind string, conns int) {
 	for _, s := range r.Servers {
 		med := func(f func(result) float64) float64 { return median(r.values(kind, s.Name, conns, f)) }
 		fmt.Fprintf(w, "| %s | %.2f | %v | %v | %.0f | %.0f | %.0f | %.0f | %.0f %% |\n", s.Name,
-			med(cost)/1e3, r.ratios(kind, s.Name, base, conns, cost), r.ratios(kind, "bide", s.Name, conns, cost),
+			med(cost)/1e3, bold(r.ratios(kind, s.Name, base, conns, cost)), bold(r.ratios(kind, "bide", s.Name, conns, cost)),
 			med(func(x result) float64 { return x.throughput() }),
 			med(func(x result) float64 { return float64(x.P50) / 1e3 }),
-			med(func(x result) float64 { return float64(x.P99) / 1e3 }),
+			med(func(x result) float64 { return p99(x) / 1e3 }),
 			med(func(x result) float64 { return float64(x.P999) / 1e3 }),
 			med(func(x result) float64 { return x.LoadBusy * 100 }))
 	}
+}
+
+// bold emphasizes a ratio that is on one side of 1 in all rounds.
+func bold(s spread) string {
+	if s.count > 0 && (s.least > 1 || s.most < 1) {
+		return fmt.Sprintf("**%s** (%s-%s)", short(s.median), short(s.least), short(s.most))
+	}
+	return s.String()
 }
 
 func plural(conns int) string {
@@ -80,7 +99,7 @@ func (r *record) memory(w io.Writer, conns int) {
 	fmt.Fprintf(w, "Each has carried one ping; %v later, what VmRSS has grown by.\n\n", settle)
 	fmt.Fprintf(w, "| server | bytes | least | greatest |\n|---|---|---|---|\n")
 	for _, s := range r.Servers {
-		m := spreadOf(r.values(memory, s.Name, conns, func(x result) float64 { return float64(x.Resident) }))
+		m := spreadOf(r.values(memory, s.Name, conns, resident))
 		fmt.Fprintf(w, "| %s | %.0f | %.0f | %.0f |\n", s.Name, m.median, m.least, m.most)
 	}
 }
