@@ -29,15 +29,16 @@ const (
 type row struct {
 	prefix, unit string // of the benchmark, of its metric
 	label        string // %s is the rest of the benchmark's name
+	scale        float64
 }
 
 var rows = []row{
-	{"changes/fds=", "ns/add", "add, in batches of %s"},
-	{"changes/fds=", "ns/modify", "modify, in batches of %s"},
-	{"changes/fds=", "ns/delete", "delete, in batches of %s"},
-	{"wake", "ns/op", "Wake and the Wait it ends%s"},
-	{"wait/fds=", "ns/op", "Wait, one ready of %s"},
-	{"timer/", "ns-late/op", "lateness of a timeout of %s"},
+	{"changes/fds=", "ns/add", "add, in batches of %s", 1},
+	{"changes/fds=", "ns/modify", "modify, in batches of %s", 1},
+	{"changes/fds=", "ns/delete", "delete, in batches of %s", 1},
+	{"wake", "ns/op", "Wake and the Wait it ends%s", 1},
+	{"wait/fds=", "ns/op", "Wait, one ready of %s", 1},
+	{"timer/", "ns-late/op", "lateness of a timeout of %s, in µs", 1e-3},
 }
 
 // results are what was read.
@@ -139,25 +140,25 @@ func (r *results) add(backend, line string) error {
 
 // table writes the results, and what they were measured on.
 func (r *results) table(w io.Writer) {
-	fmt.Fprintf(w, "Nanoseconds: the median, with the least and the greatest. %s, %s.\n\n", r.cpu, system())
+	fmt.Fprintf(w, "Nanoseconds, unless it says otherwise: the median, with the least and the greatest. %s, %s.\n\n", r.cpu, system())
 	fmt.Fprintf(w, "| | %s |\n|---|%s\n", strings.Join(r.backends, " | "), strings.Repeat("---|", len(r.backends)))
 	for _, row := range rows {
 		for _, name := range r.names {
 			if rest, ok := strings.CutPrefix(name, row.prefix); ok {
-				r.line(w, name, row.unit, fmt.Sprintf(row.label, rest))
+				r.line(w, name, row, fmt.Sprintf(row.label, rest))
 			}
 		}
 	}
 }
 
-func (r *results) line(w io.Writer, name, unit, label string) {
+func (r *results) line(w io.Writer, name string, row row, label string) {
 	fmt.Fprintf(w, "| %s |", label)
 	for _, backend := range r.backends {
-		v := slices.Sorted(slices.Values(r.values[[3]string{backend, name, unit}]))
+		v := slices.Sorted(slices.Values(r.values[[3]string{backend, name, row.unit}]))
 		if n := len(v); n == 0 {
 			fmt.Fprint(w, " |")
 		} else {
-			fmt.Fprintf(w, " %.0f (%.0f-%.0f) |", (v[(n-1)/2]+v[n/2])/2, v[0], v[n-1])
+			fmt.Fprintf(w, " %.0f (%.0f-%.0f) |", (v[(n-1)/2]+v[n/2])/2*row.scale, v[0]*row.scale, v[n-1]*row.scale)
 		}
 	}
 	fmt.Fprintln(w)
