@@ -10,9 +10,6 @@ import (
 // was not.
 func (r *record) reportTargets(w io.Writer) error {
 	verdicts := r.judge()
-	if err := r.agree(verdicts); err != nil {
-		return err
-	}
 	var unmet, missing int
 	for _, v := range verdicts {
 		switch {
@@ -104,23 +101,6 @@ func (r *record) accountFor(w io.Writer, verdicts []verdict) error {
 	}
 	if len(none) > 0 {
 		fmt.Fprintf(w, "\nbench/peers/unmet.md has no account of: %s.\n", strings.Join(none, "; "))
-	}
-	return nil
-}
-
-// agree fails where bench/ aims at another value than the report.
-func (r *record) agree(verdicts []verdict) error {
-	for _, v := range verdicts {
-		if v.aim == nil {
-			continue
-		}
-		for _, unit := range []string{"ratio-at-most", "ratio-at-least", "at-most", "at-least"} {
-			for _, aim := range r.parsed.find(*v.aim)[unit] {
-				if strings.HasPrefix(unit, "ratio-") == (v.unit == "") && aim != v.value {
-					return fmt.Errorf("%s: bench/ aims at %v, bench/peers at %v", v.name, aim, v.value)
-				}
-			}
-		}
 	}
 	return nil
 }
