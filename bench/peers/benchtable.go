@@ -58,7 +58,7 @@ func (b *benchmarks) summary(s side) string {
 		return ""
 	}
 	sum := benchmath.AssumeNothing.Summary(b.sample(s, unit), confidence)
-	return fmt.Sprintf("%.4g %s ± %s", sum.Center, unit, strings.TrimSpace(sum.PctRangeString()))
+	return fmt.Sprintf("%s %s ± %s", plain(sum.Center), unit, strings.TrimSpace(sum.PctRangeString()))
 }
 
 // compared says how likely a rival's values differ from bide's by chance.

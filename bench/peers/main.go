@@ -43,6 +43,9 @@ func main() {
 func run(o *options) error {
 	r, err := o.record()
 	if err != nil {
+		if r != nil && r.count() > 0 && o.raw != "" && r.write(o.raw) == nil {
+			err = fmt.Errorf("%w; what was measured before is in %s", err, o.raw)
+		}
 		return err
 	}
 	if o.raw != "" {
@@ -69,7 +72,8 @@ func run(o *options) error {
 	return os.WriteFile(o.out, text.Bytes(), 0o666)
 }
 
-// record is what there is to report.
+// record is what there is to report. With an error comes what was measured before
+// it, if anything.
 func (o *options) record() (r *record, err error) {
 	if o.from != "" {
 		r, err = readRecord(o.from)
@@ -77,7 +81,7 @@ func (o *options) record() (r *record, err error) {
 		r, err = o.measure()
 	}
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	return r, r.parse()
 }

@@ -69,7 +69,8 @@ const (
 
 var parts = []string{partBench, partSaturation, partOpenLoop, partMemory}
 
-// measure builds what the parts need, and measures.
+// measure builds what the parts need, and measures. With an error comes what was
+// measured until then, if anything was.
 func (o *options) measure() (*record, error) {
 	dir, err := os.MkdirTemp("", "bide-peers")
 	if err != nil {
@@ -205,10 +206,8 @@ func (m *measurer) rounds(kind string, conns int, rate float64) error {
 			m.progress.show("round %d of %d, %s, %s, %s", round+1, m.o.rounds, kind, plural(conns), s.name)
 			r := result{Kind: kind, Server: s.name, Round: round, Conns: conns, Rate: rate}
 			err := m.one(s, &r)
-			for range 2 {
-				if err == errNothing {
-					err = m.one(s, &r)
-				}
+			for tries := 1; err == errNothing && tries < 10; tries++ {
+				err = m.one(s, &r)
 			}
 			if err != nil {
 				return fmt.Errorf("%s, %s, %s: %w", s.name, kind, plural(conns), err)

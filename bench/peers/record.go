@@ -55,11 +55,14 @@ func readRecord(name string) (*record, error) {
 	if err := json.Unmarshal(b, r); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if len(r.Results) == 0 && len(r.Bench) == 0 {
+	if r.count() == 0 {
 		return nil, fmt.Errorf("%s holds no results", name)
 	}
 	return r, nil
 }
+
+// count is how many measurements there are.
+func (r *record) count() int { return len(r.Results) + len(r.Bench) }
 
 // parse reads the lines of bench/.
 func (r *record) parse() (err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 )
 
@@ -77,6 +78,14 @@ func (r *record) section(w io.Writer, kind string, conns int) {
 			med(func(x result) float64 { return float64(x.P999) / 1e3 }),
 			med(func(x result) float64 { return x.LoadBusy * 100 }))
 	}
+}
+
+// plain has four digits, or as many as there are before the point.
+func plain(v float64) string {
+	if math.Abs(v) >= 1000 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.4g", v)
 }
 
 // bold emphasizes a ratio that is on one side of 1 in all rounds.

@@ -28,8 +28,8 @@ func targets() []target {
 		ownValue("allocations to start and finish a job", "StartFinish", "allocs/op", "=", 0),
 		overRival("Clear, Set, Changes and Ack among 1, over OpenSSL", "Diff/waits=1", "openssl", "≤", 2),
 		overRival("Clear, Set, Changes and Ack among 10,000, over OpenSSL", "Diff/waits=10000", "openssl", "≤", 0.01),
-		overRival("wake of a job, over the bare system calls", "Wake/fds=1", "syscalls", "≤", 1.15),
-		overRival("wake of a job, over a goroutine on Go's netpoller", "Wake/fds=1", "netpoller", "≤", 0.7),
+		overRival("wake of a job among 1, over the bare system calls", "Wake/fds=1", "syscalls", "≤", 1.15),
+		overRival("wake of a job among 1, over a goroutine on Go's netpoller", "Wake/fds=1", "netpoller", "≤", 0.7),
 	}
 	for _, kind := range loads {
 		for _, c := range []struct {

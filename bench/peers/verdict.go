@@ -51,7 +51,7 @@ func (v *verdict) outcome() string {
 
 // format has the target's unit behind a value; a ratio has none.
 func (t *target) format(v float64) string {
-	number := fmt.Sprintf("%.4g", v)
+	number := plain(v)
 	unit, _, _ := strings.Cut(t.unit, "/")
 	switch unit = strings.TrimPrefix(unit, "busiest-"); unit {
 	case "B", "%":
@@ -90,7 +90,7 @@ func (r *record) accountFor(w io.Writer, verdicts []verdict) error {
 			delete(unmet, name)
 		}
 		if len(names) > 0 {
-			fmt.Fprintf(w, "\n**%s**: %s\n", strings.Join(names, "; "), a.text)
+			fmt.Fprintf(w, "\n**%s**:\n%s\n", strings.Join(names, "; "), a.text)
 		}
 	}
 	var none []string
