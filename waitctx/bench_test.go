@@ -35,7 +35,9 @@ func BenchmarkDiff(b *testing.B) {
 			key  any
 		}{{"pointer", new(int)}, {"string", "key"}, {"int", 77}} {
 			b.Run(fmt.Sprintf("waits=%d/%s", n, k.name), func(b *testing.B) {
-				versus.Run(b, cycles(n, k.key), cycles(10, k.key))
+				versus.Steps(b,
+					versus.Side{Name: "these", Run: cycles(n, k.key)},
+					versus.Side{Name: "ten", Run: cycles(10, k.key)})
 			})
 		}
 	}
