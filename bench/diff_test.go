@@ -1,0 +1,44 @@
+package bench
+
+import (
+	"fmt"
+	"testing"
+
+	"bide/internal/versus"
+	"bide/waitctx"
+)
+
+func BenchmarkDiff(b *testing.B) {
+	for _, c := range []struct {
+		waits int
+		aim   float64
+	}{{1, 2}, {10_000, 0.01}} {
+		b.Run(fmt.Sprintf("waits=%d", c.waits), func(b *testing.B) {
+			versus.Steps(b, diff(b, c.waits), openSSLDiff(c.waits, c.aim)...)
+		})
+	}
+}
+
+// diff clears a wait and sets it anew, among others that stay as they are.
+func diff(t testing.TB, waits int) versus.Side {
+	wc, keys := new(waitctx.WaitCtx), make([]byte, waits)
+	for i := range keys {
+		if err := wc.Set(&keys[i], waitctx.Wait{FD: waitctx.FD(100 + i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	changes := wc.Changes(nil)
+	wc.Ack()
+	key := &keys[waits-1]
+	return versus.Side{Name: "bide", Run: func(n int) {
+		for range n {
+			_, ok := wc.Clear(key)
+			err := wc.Set(key, waitctx.Wait{FD: 1})
+			changes = wc.Changes(changes[:0])
+			if !ok || err != nil || len(changes) != 2 {
+				t.Fatalf("Clear() = %v, Set() = %v, and then %d changes, want true, nil, 2", ok, err, len(changes))
+			}
+			wc.Ack()
+		}
+	}}
+}
