@@ -30,8 +30,9 @@ lint:
 	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }
 	go run $(STATICCHECK) ./...
 
+# With libssl-dev and BENCHFLAGS='-tags openssl' beside OpenSSL too: about 4 minutes.
 bench:
-	go test -run '^$$' -bench . ./waitctx ./poller/... ./bench/...
+	go test $(BENCHFLAGS) -run '^$$' -bench . ./waitctx ./poller/... ./bench/...
 
 # The pollers of Linux beside each other, in five rounds, into docs/backends.md.
 bench-backends:
@@ -70,12 +71,12 @@ skips:
 embed:
 	.ci/embed
 
-# Under the race detector: jobs/jobevio with redis-tools as clients, real OpenSSL in examples/engine, libuv's loop in
+# Under the race detector: jobs/jobevio with redis-tools as clients, real OpenSSL in examples/engine and bench, libuv's loop in
 # examples/libuv, and the C of docs/porting.md; needs libssl-dev and libuv1-dev.
 test-embedding:
 	go vet -tags openssl,libuv ./examples/...
 	go test -race -count=1 -tags openssl,libuv ./jobs/jobevio ./examples/evio ./examples/engine ./examples/foreignloop \
-		./examples/libuv ./examples/porting
+		./examples/libuv ./examples/porting ./bench
 
 # Runs the tests of poller/iocp, jobs and jobnet under Wine.
 test-iocp:

@@ -19,6 +19,13 @@ func BenchmarkDiff(b *testing.B) {
 	}
 }
 
+// TestDiff: each step is a delete and an add, which it checks itself.
+func TestDiff(t *testing.T) {
+	for _, waits := range []int{1, 2, 100} {
+		diff(t, waits).Run(3)
+	}
+}
+
 // diff clears a wait and sets it anew, among others that stay as they are.
 func diff(t testing.TB, waits int) versus.Side {
 	wc, keys := new(waitctx.WaitCtx), make([]byte, waits)

@@ -90,11 +90,10 @@ func holdJobs(n int) {
 		log.Fatal(err)
 	}
 	for range n {
-		j, status, err := p.Start(new(waitctx.WaitCtx), func(j jobs.Job) error { return j.Pause() })
+		_, status, err := p.Start(new(waitctx.WaitCtx), func(j jobs.Job) error { return j.Pause() })
 		if status != jobs.Paused || err != nil {
 			log.Fatalf("Start() = %v, %v", status, err)
 		}
-		held = append(held, j)
 	}
 	held = append(held, p)
 }

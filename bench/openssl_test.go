@@ -26,6 +26,17 @@ func openSSLDiff(waits int, aim float64) []versus.Side {
 	}}}
 }
 
+// TestOpenSSL: the loops check themselves, and take time.
+func TestOpenSSL(t *testing.T) {
+	for name, sides := range map[string][]versus.Side{
+		"resume": openSSLResume(), "start and finish": openSSLStartFinish(), "diff": openSSLDiff(1000, 0),
+	} {
+		if took := sides[0].Timed(1000); took <= 0 {
+			t.Errorf("%s: 1,000 steps took %v", name, took)
+		}
+	}
+}
+
 func openSSLMemory(t testing.TB, work string, n int, aim versus.Aim) []versus.Side {
 	side := memory(t, openSSL, work, n)
 	side.Aim = aim
