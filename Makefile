@@ -32,7 +32,7 @@ lint:
 
 # With libssl-dev and BENCHFLAGS='-tags openssl' beside OpenSSL too: about 4 minutes.
 bench:
-	go test $(BENCHFLAGS) -run '^$$' -bench . ./waitctx ./poller/... ./bench/...
+	go test $(BENCHFLAGS) -run '^$$' -bench . ./waitctx ./jobs ./poller/... ./bench/...
 
 # The pollers of Linux beside each other, in five rounds, into docs/backends.md.
 bench-backends:
