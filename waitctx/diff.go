@@ -1,5 +1,7 @@
 package waitctx
 
+import "slices"
+
 // Dirty reports whether Changes may return something. An interest set and set
 // back leaves it true until the next Ack.
 func (c *WaitCtx) Dirty() bool { return c.dirty != 0 }
@@ -11,17 +13,25 @@ func (c *WaitCtx) Changes(dst []Change) []Change {
 	if c.dirty == 0 {
 		return dst
 	}
-	var ops [OpAdd + 1]bool
+	var next [OpAdd + 1]int // of each op, how many there are, and then where one goes
 	for p := c.dirty; p != 0; {
 		e := c.at(p.place())
 		e.told = e.pending()
-		ops[e.told] = true
+		next[e.told]++
 		p = e.next
 	}
+	n := len(dst)
 	for op := OpDelete; op <= OpAdd; op++ {
-		if ops[op] {
-			dst = c.appendOp(dst, op)
+		next[op], n = n, n+next[op]
+	}
+	dst = slices.Grow(dst, n-len(dst))[:n]
+	for p := c.dirty; p != 0; {
+		e := c.at(p.place())
+		if op := e.told; op != 0 {
+			c.tell(&dst[next[op]], p.place(), e)
+			next[op]++
 		}
+		p = e.next
 	}
 	return dst
 }
@@ -39,24 +49,16 @@ func (e *entry) pending() Op {
 	return 0
 }
 
-func (c *WaitCtx) appendOp(dst []Change, op Op) []Change {
-	for p := c.dirty; p != 0; {
-		e := c.at(p.place())
-		if e.told == op {
-			if op != OpDelete {
-				e.offered, e.retoken = e.interest, true
-			}
-			if e.state == fresh {
-				e.state = offered
-			}
-			dst = append(dst, Change{
-				Op: op, ID: e.id, FD: e.fd, Kind: e.kind,
-				Interest: e.interest, Token: c.token(p.place(), e),
-			})
-		}
-		p = e.next
+// tell fills in the change that an entry makes necessary.
+func (c *WaitCtx) tell(ch *Change, p int32, e *entry) {
+	if e.told != OpDelete {
+		e.offered, e.retoken = e.interest, true
 	}
-	return dst
+	if e.state == fresh {
+		e.state = offered
+	}
+	ch.Op, ch.ID, ch.FD, ch.Kind = e.told, e.id, e.fd, e.kind
+	ch.Interest, ch.Token, ch.Err = e.interest, c.token(p, e), nil
 }
 
 func (c *WaitCtx) token(p int32, e *entry) Token {
@@ -83,7 +85,9 @@ func (c *WaitCtx) Ack(failed ...Change) {
 		e.isDirty = false
 		c.ack(place, e, failed)
 	}
-	c.cleanups()
+	if c.doom != 0 {
+		c.cleanups()
+	}
 }
 
 func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
@@ -260,10 +264,8 @@ func (c *WaitCtx) placeOf(t Token) (int32, bool) {
 
 // ID returns the ID of the registration under key, or 0.
 func (c *WaitCtx) ID(key any) ID {
-	if canCompare(key) {
-		if p := c.find(key); p >= 0 {
-			return c.at(p).id
-		}
+	if p := c.find(key); p >= 0 {
+		return c.at(p).id
 	}
 	return 0
 }
@@ -271,8 +273,5 @@ func (c *WaitCtx) ID(key any) ID {
 // Place returns the place of the wait under key, which is in the low bits of
 // its token, or -1.
 func (c *WaitCtx) Place(key any) int {
-	if !canCompare(key) {
-		return -1
-	}
 	return int(c.find(key))
 }

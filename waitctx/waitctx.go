@@ -157,20 +157,31 @@ func (c *WaitCtx) size() int32 {
 	return int32(len(c.more.rest)) + 1
 }
 
-// find returns the place of key, or -1.
+// find returns the place of key, or -1. It takes any key: comparing one that is
+// set with it does not panic, as the former can be compared. To look it up in a
+// map might.
 func (c *WaitCtx) find(key any) int32 {
-	if c.more != nil && c.more.places != nil {
-		if p, ok := c.more.places[key]; ok {
-			return p
-		}
-		return -1
-	}
 	if c.live == 0 {
 		return -1
 	}
-	for p := range c.size() {
-		if e := c.at(p); e.state != unused && !e.gone && e.key == key {
-			return p
+	if e := &c.first; e.key == key && e.state != unused && !e.gone {
+		return 0
+	}
+	m := c.more
+	if m == nil {
+		return -1
+	}
+	if m.places != nil {
+		if canCompare(key) {
+			if p, ok := m.places[key]; ok {
+				return p
+			}
+		}
+		return -1
+	}
+	for i := range m.rest {
+		if e := &m.rest[i]; e.key == key && e.state != unused && !e.gone {
+			return int32(i) + 1
 		}
 	}
 	return -1
@@ -188,19 +199,16 @@ func canCompare(key any) bool {
 	return v.Kind() == reflect.Pointer || v.Comparable()
 }
 
-func (c *WaitCtx) check(key any, w *Wait) error {
+func (c *WaitCtx) check(key any, fd FD, i Interest) error {
 	switch {
 	case c.closed:
 		return ErrClosed
 	case !canCompare(key):
 		return fmt.Errorf("%w: %T", ErrBadKey, key)
-	case w.FD == BadFD:
+	case fd == BadFD:
 		return ErrBadFD
-	case w.Interest > Readable|Writable|Priority|Silent:
-		return fmt.Errorf("waitctx: unknown interest %#x", uint8(w.Interest))
-	}
-	if w.Interest == 0 {
-		w.Interest = Readable
+	case i > Readable|Writable|Priority|Silent:
+		return fmt.Errorf("waitctx: unknown interest %#x", uint8(i))
 	}
 	return nil
 }
@@ -209,7 +217,7 @@ func (c *WaitCtx) check(key any, w *Wait) error {
 // returns ErrKeyExists if the key is set, ErrBadKey, ErrBadFD, ErrFull, and
 // ErrClosed after Close. It forgets an error kept under the key.
 func (c *WaitCtx) Set(key any, w Wait) error {
-	if err := c.check(key, &w); err != nil {
+	if err := c.check(key, w.FD, w.Interest); err != nil {
 		return err
 	}
 	if c.find(key) >= 0 {
@@ -234,9 +242,10 @@ func (c *WaitCtx) insert(key any, w Wait) error {
 		m.rest = append(m.rest, another{})
 	}
 	e := c.at(p)
-	*e = entry{
-		key: key, fd: w.FD, interest: w.Interest, kind: w.Kind, cleanup: w.Cleanup,
-		id: ID(lastID.Add(1)), state: fresh,
+	e.key, e.fd, e.interest, e.kind, e.cleanup = key, w.FD, w.Interest, w.Kind, w.Cleanup // the rest is zero
+	e.id, e.state = ID(lastID.Add(1)), fresh
+	if w.Interest == 0 {
+		e.interest = Readable
 	}
 	if w.Data != nil {
 		*c.extra().dataOf(p) = w.Data
@@ -245,7 +254,9 @@ func (c *WaitCtx) insert(key any, w Wait) error {
 	c.live++
 	c.mark(p, e)
 	if m := c.more; m != nil {
-		delete(m.errs, key)
+		if len(m.errs) != 0 {
+			delete(m.errs, key)
+		}
 		if m.places != nil {
 			m.places[key] = p
 			return nil
@@ -296,7 +307,7 @@ func (c *WaitCtx) mark(p int32, e *entry) {
 // without its cleanup, as Clear followed by Set: a new registration, even for
 // the same descriptor. It returns ErrNoKey if there is none.
 func (c *WaitCtx) Replace(key any, w Wait) (Wait, error) {
-	if err := c.check(key, &w); err != nil {
+	if err := c.check(key, w.FD, w.Interest); err != nil {
 		return Wait{}, err
 	}
 	p := c.find(key)
@@ -313,8 +324,7 @@ func (c *WaitCtx) Replace(key any, w Wait) (Wait, error) {
 
 // SetInterest changes what the wait under key is for. Zero means Readable.
 func (c *WaitCtx) SetInterest(key any, i Interest) error {
-	w := Wait{Interest: i}
-	if err := c.check(key, &w); err != nil {
+	if err := c.check(key, 0, i); err != nil {
 		return err
 	}
 	p := c.find(key)
@@ -322,8 +332,11 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 		return ErrNoKey
 	}
 	e := c.at(p)
-	if e.interest != w.Interest {
-		e.interest = w.Interest
+	if i == 0 {
+		i = Readable
+	}
+	if e.interest != i {
+		e.interest = i
 		c.mark(p, e)
 	}
 	return nil
@@ -331,10 +344,8 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 
 // Get returns the wait under key.
 func (c *WaitCtx) Get(key any) (Wait, bool) {
-	if canCompare(key) {
-		if p := c.find(key); p >= 0 {
-			return c.wait(p), true
-		}
+	if p := c.find(key); p >= 0 {
+		return c.wait(p), true
 	}
 	return Wait{}, false
 }
@@ -344,12 +355,10 @@ func (c *WaitCtx) Get(key any) (Wait, bool) {
 // Release instead: here the kernel may still hold it until the delete has been
 // applied.
 func (c *WaitCtx) Clear(key any) (Wait, bool) {
-	if canCompare(key) {
-		if p := c.find(key); p >= 0 {
-			w := c.wait(p)
-			c.drop(p, false)
-			return w, true
-		}
+	if p := c.find(key); p >= 0 {
+		w := c.wait(p)
+		c.drop(p, false)
+		return w, true
 	}
 	return Wait{}, false
 }
@@ -358,12 +367,10 @@ func (c *WaitCtx) Clear(key any) (Wait, bool) {
 // acknowledged, or at once if nobody was told of the wait. It reports whether
 // there was one.
 func (c *WaitCtx) Release(key any) bool {
-	if canCompare(key) {
-		if p := c.find(key); p >= 0 {
-			c.drop(p, true)
-			c.cleanups()
-			return true
-		}
+	if p := c.find(key); p >= 0 {
+		c.drop(p, true)
+		c.cleanups()
+		return true
 	}
 	return false
 }

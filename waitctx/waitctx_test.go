@@ -83,6 +83,33 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
+// TestKeysThatCannotBeCompared looks up such keys beside ones that are set and
+// differ from them only there.
+func TestKeysThatCannotBeCompared(t *testing.T) {
+	type key struct{ a, b any }
+	for n := range 3 * mapFrom {
+		var c WaitCtx
+		for i := range n {
+			if err := c.Set(key{1, i}, Wait{FD: FD(i)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, k := range []any{[]int{1}, key{1, []int{0}}, key{[]int{1}, 0}, func() {}} {
+			if err := c.Set(k, Wait{FD: 1}); !errors.Is(err, ErrBadKey) {
+				t.Errorf("%d waits: Set(%T) = %v, want ErrBadKey", n, k, err)
+			}
+			_, got := c.Get(k)
+			_, cleared := c.Clear(k)
+			if got || cleared || c.Release(k) || c.ID(k) != 0 || c.Place(k) != -1 || c.Err(k) != nil {
+				t.Errorf("%d waits: %T was found", n, k)
+			}
+		}
+		if c.Len() != n {
+			t.Errorf("%d waits are left of %d", c.Len(), n)
+		}
+	}
+}
+
 func TestTokens(t *testing.T) {
 	var c WaitCtx
 	c.Set("k", Wait{FD: 1})
