@@ -34,10 +34,12 @@ func diff(t testing.TB, waits int) versus.Side {
 			t.Fatal(err)
 		}
 	}
-	changes := wc.Changes(nil)
+	wc.Changes(nil)
 	wc.Ack()
 	key := &keys[waits-1]
+	memory := make([]waitctx.Change, 0, 2)
 	return versus.Side{Name: "bide", Run: func(n int) {
+		changes := memory
 		for range n {
 			_, ok := wc.Clear(key)
 			err := wc.Set(key, waitctx.Wait{FD: 1})
