@@ -99,7 +99,7 @@ func report(b *testing.B, unit string, sides []Side, values [][]float64) {
 
 // measure returns each side's values, one a round: the median of its slices.
 // Each slice begins with another side.
-func measure(sides []Side, rounds, min, max int) [][]float64 {
+func measure(sides []Side, rounds, least, most int) [][]float64 {
 	once := make([]func() float64, len(sides))
 	for i, s := range sides {
 		once[i] = s.once()
@@ -109,7 +109,7 @@ func measure(sides []Side, rounds, min, max int) [][]float64 {
 	for range rounds {
 		slices := make([][]float64, len(sides))
 		begun := time.Now()
-		for n := 0; n < min || n < max && time.Since(begun) < round; n++ {
+		for n := 0; n < least || n < most && time.Since(begun) < round; n++ {
 			for k := range sides {
 				i := (first + k) % len(sides)
 				slices[i] = append(slices[i], once[i]())
