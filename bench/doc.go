@@ -24,8 +24,8 @@
 // # Output
 //
 // A benchmark has a line for bide and one for each rival. Lines of rivals have
-// the ratio: bide's value over theirs, so less is better, but for gain. Without the tag
-// openssl there is no line for OpenSSL.
+// the ratio: bide's value over theirs, so less is better, but for gain. Without
+// the tag openssl there is no line for OpenSSL.
 //
 //	BenchmarkResume/bide-2         7   92.29 ns/op   0 B/op   0 allocs/op
 //	BenchmarkResume/iter.Pull-2    7   84.03 ns/op   1.114 ratio   1.150 ratio-at-most   1.165 ratio-max   1.058 ratio-min   0 B/op   0 allocs/op
@@ -33,7 +33,7 @@
 // The second column is the number of rounds. Units:
 //
 //	ns/op             of a step; on Linux CPU time of the process, user and system
-//	B/conn B/job B/ctx resident memory of one, by VmRSS
+//	B/conn            resident memory of one, by VmRSS; also B/job, B/ctx
 //	growth            of a step's time, from few descriptors to many
 //	gain              throughput of two loops on two cores over one on one
 //	busiest-%         of connections, on the loop that has most of them
@@ -76,7 +76,7 @@
 //	                          goroutines  two over one
 //	BenchmarkGroupAccept    1,000 connections accepted by a Group of two
 //
-// No rival does more than bide: each carries the same bytes, checks as much, and
-// has the same options on its sockets. Plain tests see to it that each does what
-// it is measured for.
+// Bide does no less than its rivals: all carry the same bytes, check as much, and
+// have the same options on their sockets. Plain tests see to it that each does
+// what it is measured for.
 package bench
