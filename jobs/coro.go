@@ -58,6 +58,9 @@ func (c *coro) loop(yield func(Status) bool) {
 	c.yield = yield
 	for {
 		c.run()
+		if s := c.t.s; s != nil && s.budget > 0 && s.another(c) {
+			continue
+		}
 		if !yield(Finished) {
 			return
 		}
@@ -90,6 +93,39 @@ func (c *coro) run() {
 	t.begin(c.yield)
 	t.err = t.fn(Job{t, t.gen})
 	t.state = stateDone
+}
+
+// lend gives the task a coroutine.
+func (s *Scheduler) lend(t *task) {
+	if n := len(s.idle); n > 0 {
+		s.idle[n-1].give(t)
+		s.idle = s.idle[:n-1]
+		return
+	}
+	newCoro().give(t)
+}
+
+// giveBack keeps a coroutine whose job has ended for the next.
+func (s *Scheduler) giveBack(c *coro) {
+	if c.dead {
+		c.discard()
+		return
+	}
+	c.t = nil
+	s.idle = append(s.idle, c)
+}
+
+// another gives a coroutine whose job has ended the next of the turn, if that has
+// none yet: two switches fewer than by way of the loop.
+func (s *Scheduler) another(c *coro) bool {
+	t := s.from.first()
+	if t.next != nil {
+		return false
+	}
+	s.finish(c.t)
+	c.give(t)
+	s.beforeStep()
+	return true
 }
 
 var errDiscarded = errors.New("jobs: discarded")

@@ -26,3 +26,6 @@ func (r *ring) pop() *task {
 	r.n--
 	return t
 }
+
+// first is what pop will return.
+func (r *ring) first() *task { return r.items[r.head] }

@@ -33,6 +33,9 @@ type Scheduler struct {
 	slots      chunks.List[slotEntry]
 	dirty      []*source
 	high, low  ring
+	from       *ring // that jobs are run from now
+	budget     int   // how many more of them may run
+	ran        *task // last
 	timers     timerHeap
 	tasks      []*task // live
 	idle       []*coro
@@ -202,11 +205,9 @@ func (s *Scheduler) unwind() {
 		}
 		for _, queue := range []*ring{&s.high, &s.low} {
 			s.stats.Resumes += uint64(queue.n)
-			for n := queue.n; n > 0; n-- {
-				t := queue.pop()
-				s.beforeStep(t)
-				t.next()
-				s.afterStep(t)
+			for s.from, s.budget = queue, queue.n; s.budget > 0; {
+				s.beforeStep().next()
+				s.afterStep(s.ran)
 			}
 		}
 		s.flush()

@@ -124,18 +124,19 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 	if len(s.timers) > 0 {
 		s.expireTimers()
 	}
-	high, low := s.high.n, min(lowPerTurn, s.low.n)
-	s.stats.Resumes += uint64(high + low)
-	for high+low > 0 {
-		var t *task
-		if high > 0 {
-			t, high = s.high.pop(), high-1
-		} else {
-			t, low = s.low.pop(), low-1
+	low := min(lowPerTurn, s.low.n)
+	s.from, s.budget = &s.high, s.high.n
+	s.stats.Resumes += uint64(s.budget + low)
+	for {
+		if s.budget == 0 {
+			if low == 0 {
+				break
+			}
+			s.from, s.budget, low = &s.low, low, 0
 		}
-		s.beforeStep(t)
+		t := s.beforeStep()
 		t.next() // right here: see task.block
-		if t.state == stateDone || !t.aged {
+		if t = s.ran; t.state == stateDone || !t.aged {
 			s.afterStep(t)
 		}
 	}
@@ -208,40 +209,30 @@ func (s *Scheduler) isClosed() bool {
 	return s.closed
 }
 
-// beforeStep and afterStep enclose the run of a job until it pauses or ends.
-func (s *Scheduler) beforeStep(t *task) {
-	t.state = stateRunning
-	if t.next == nil || s.dog != nil {
-		s.prepare(t)
-	}
-}
-
-func (s *Scheduler) prepare(t *task) {
+// beforeStep takes the next job of the turn, which is to run until it pauses or
+// ends. afterStep follows for the one that ran last: the coroutine of a job that
+// ended may have gone on with others, see another.
+func (s *Scheduler) beforeStep() *task {
+	s.budget--
+	t := s.from.pop()
 	if t.next == nil {
 		s.lend(t)
 	}
 	if s.dog != nil {
 		s.dog.enter(t)
 	}
+	s.ran, t.state = t, stateRunning
+	return t
 }
 
 func (s *Scheduler) afterStep(t *task) {
 	switch {
 	case t.state == stateDone:
+		s.giveBack(t.co)
 		s.finish(t)
 	case !t.aged:
 		t.aged, t.born = true, time.Now()
 	}
-}
-
-// lend gives the task a coroutine.
-func (s *Scheduler) lend(t *task) {
-	if n := len(s.idle); n > 0 {
-		s.idle[n-1].give(t)
-		s.idle = s.idle[:n-1]
-		return
-	}
-	newCoro().give(t)
 }
 
 // admit counts a new job and makes it runnable.
@@ -296,12 +287,6 @@ func (s *Scheduler) finish(t *task) {
 	if t.err != nil {
 		s.stats.Failed++
 		s.failed(t.name, t.err)
-	}
-	if t.co.dead {
-		t.co.discard()
-	} else {
-		t.co.t = nil
-		s.idle = append(s.idle, t.co)
 	}
 	if t.own != nil {
 		s.retire(t.own)
