@@ -62,7 +62,8 @@ func (l *loop) after(p *party, status jobs.Status, err error) error {
 	return err
 }
 
-// apply is one step of the diff: unbound contexts use the ID as the token.
+// apply is one step of the diff: unbound contexts use the ID as the token. A
+// Silent wait is for errors and hang-up, which epoll always tells of.
 func (l *loop) apply(p *party, c waitctx.Change) error {
 	ev := unix.EpollEvent{Fd: int32(c.Token), Pad: int32(c.Token >> 32)}
 	if c.Interest&waitctx.Readable != 0 {
@@ -70,6 +71,9 @@ func (l *loop) apply(p *party, c waitctx.Change) error {
 	}
 	if c.Interest&waitctx.Writable != 0 {
 		ev.Events |= unix.EPOLLOUT
+	}
+	if c.Interest&waitctx.Priority != 0 {
+		ev.Events |= unix.EPOLLPRI
 	}
 	switch c.Op {
 	case waitctx.OpAdd:
