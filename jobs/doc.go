@@ -60,5 +60,6 @@
 //
 // A host with a loop of its own watches [Scheduler.FD], sleeps until
 // [Scheduler.Next] at most, and calls [Scheduler.RunOnce] with 0. Where there is
-// no FD, as on Windows, [Scheduler.OnReady] says when.
+// no FD, as on Windows, [Scheduler.OnReady] says when. A job that is to begin at
+// once, in a handler of the host's, is begun by [Scheduler.Start].
 package jobs

@@ -215,6 +215,12 @@ func (s *Scheduler) isClosed() bool {
 func (s *Scheduler) beforeStep() *task {
 	s.budget--
 	t := s.from.pop()
+	s.enter(t)
+	return t
+}
+
+// enter has a task ready to be resumed.
+func (s *Scheduler) enter(t *task) {
 	if t.next == nil {
 		s.lend(t)
 	}
@@ -222,7 +228,6 @@ func (s *Scheduler) beforeStep() *task {
 		s.dog.enter(t)
 	}
 	s.ran, t.state = t, stateRunning
-	return t
 }
 
 func (s *Scheduler) afterStep(t *task) {
@@ -237,24 +242,33 @@ func (s *Scheduler) afterStep(t *task) {
 
 // admit counts a new job and makes it runnable.
 func (s *Scheduler) admit(t *task) {
+	s.enlist(t)
+	s.runnable(t, nil)
+}
+
+// enlist counts a new job among the live ones.
+func (s *Scheduler) enlist(t *task) {
 	t.index = int32(len(s.tasks))
 	s.tasks = append(s.tasks, t)
 	s.stats.Started++
 	if s.profile {
 		t.fn = profiled(t.fn)
 	}
-	s.runnable(t, nil)
+}
+
+// takeUnused takes a task for a job that begins on the loop.
+func (s *Scheduler) takeUnused() *task {
+	if n := len(s.unused); n > 0 {
+		t := s.unused[n-1]
+		s.unused = s.unused[:n-1]
+		return t
+	}
+	return newTask(s, nil)
 }
 
 // startWatch starts a pooled job for a Watch that became ready.
 func (s *Scheduler) startWatch(src *source, reason error) *task {
-	var t *task
-	if n := len(s.unused); n > 0 {
-		t = s.unused[n-1]
-		s.unused = s.unused[:n-1]
-	} else {
-		t = newTask(s, nil)
-	}
+	t := s.takeUnused()
 	src.active = true
 	t.fn, t.watch, t.low = src.fn, src, src.kind == ofLowWatch
 	s.admit(t)
@@ -288,6 +302,17 @@ func (s *Scheduler) finish(t *task) {
 		s.stats.Failed++
 		s.failed(t.name, t.err)
 	}
+	s.release(t)
+	last := len(s.tasks) - 1
+	s.tasks[t.index] = s.tasks[last]
+	s.tasks[t.index].index = t.index
+	s.tasks[last] = nil
+	s.tasks = s.tasks[:last]
+	s.recycle(t)
+}
+
+// release ends what was an ended job's alone.
+func (s *Scheduler) release(t *task) {
 	if t.own != nil {
 		s.retire(t.own)
 	}
@@ -296,12 +321,6 @@ func (s *Scheduler) finish(t *task) {
 		src.listen(anyPlace)
 	}
 	t.endContext(ErrStale)
-	last := len(s.tasks) - 1
-	s.tasks[t.index] = s.tasks[last]
-	s.tasks[t.index].index = t.index
-	s.tasks[last] = nil
-	s.tasks = s.tasks[:last]
-	s.recycle(t)
 }
 
 // recycle keeps a task for the next job: first of all for watches, which take
