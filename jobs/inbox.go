@@ -28,7 +28,7 @@ func (s *Scheduler) GoLow(fn func(Job) error) Job { return s.spawn(fn, true) }
 
 func (s *Scheduler) spawn(fn func(Job) error, low bool) Job {
 	s.mu.Lock()
-	if s.closed {
+	if s.closed.Load() {
 		s.mu.Unlock()
 		return Job{}
 	}
@@ -53,7 +53,7 @@ func (s *Scheduler) Post(fn func()) bool { return s.post(post{what: postCall, fn
 // post queues p, unless the scheduler is closed.
 func (s *Scheduler) post(p post) bool {
 	s.mu.Lock()
-	if s.closed {
+	if s.closed.Load() {
 		s.mu.Unlock()
 		return false
 	}
@@ -75,14 +75,9 @@ func (s *Scheduler) postLocked(p post) {
 // drainInbox takes over what other goroutines asked for.
 func (s *Scheduler) drainInbox() {
 	s.mu.Lock()
-	s.posted.Store(s.closed) // closed is noticed by every turn
+	s.posted.Store(s.closed.Load()) // closed is noticed by every turn
 	batch := s.inbox
 	s.inbox, s.inspare = s.inspare[:0], nil
-	for i := range batch {
-		if batch[i].what == postWake {
-			batch[i].t.wakingGen = 0
-		}
-	}
 	s.mu.Unlock()
 	came := 0
 	for i := range batch {
@@ -92,13 +87,13 @@ func (s *Scheduler) drainInbox() {
 		s.handle(&batch[i])
 		batch[i] = post{}
 	}
-	s.mu.Lock()
 	s.inspare = batch[:0]
 	if came > 0 {
+		s.mu.Lock()
 		s.coming -= came
 		s.live.Store(int64(len(s.tasks)))
+		s.mu.Unlock()
 	}
-	s.mu.Unlock()
 }
 
 func (s *Scheduler) handle(p *post) {
@@ -109,10 +104,10 @@ func (s *Scheduler) handle(p *post) {
 		s.stats.LateWakes++
 	case p.what == postStart:
 		s.admit(p.t)
-	case p.what == postWake && p.t.on == onWaker:
-		s.wake(p.t, nil)
 	case p.what == postWake:
-		p.t.sig = true
+		if p.t.on == onWaker && p.t.signal.fired() { // else the job knows by now
+			s.wake(p.t, nil)
+		}
 	case p.what == postCancel:
 		p.t.cancel(p.err)
 	}

@@ -54,6 +54,7 @@ type Scheduler struct {
 	dog        *watchdog
 	ready      *notifier // of OnReady
 	unwound    bool
+	inspare    []post // inbox's other half
 
 	// How other goroutines reach the loop. Whoever posts sets posted, and wakes
 	// the poller if the loop sleeps; the loop says that it will, and then looks
@@ -62,15 +63,15 @@ type Scheduler struct {
 	asleep  atomic.Bool // a post must wake the poller
 	posted  atomic.Bool // there is something in inbox, or the scheduler was closed
 	live    atomic.Int64
+	late    atomic.Uint64 // wakes of jobs that had ended
 	nested  atomic.Bool   // FD was handed out: the host sleeps, not the poller
 	left    chan struct{} // told by a RunOnce that finds the scheduler closed
 
-	mu      sync.Mutex // guards what follows
-	inbox   []post
-	inspare []post
-	coming  int // jobs in inbox that are to be started
-	free    []*task
-	closed  bool
+	mu     sync.Mutex // guards what follows
+	inbox  []post
+	coming int // jobs in inbox that are to be started
+	free   []*task
+	closed atomic.Bool // read without mu where a moment later would do as well
 }
 
 // Option configures New.
@@ -172,11 +173,10 @@ func (s *Scheduler) Buffer() []byte {
 // Threads). Closing again does nothing.
 func (s *Scheduler) Close() error {
 	s.mu.Lock()
-	if s.closed {
+	if s.closed.Swap(true) {
 		s.mu.Unlock()
 		return nil
 	}
-	s.closed = true
 	s.mu.Unlock()
 	s.posted.Store(true)
 	for !s.running.CompareAndSwap(false, true) {

@@ -53,6 +53,7 @@ func (s *Scheduler) Stats() Stats {
 	}
 	st := <-ch
 	st.Live = s.Live()
+	st.LateWakes += s.late.Load()
 	return st
 }
 

@@ -59,9 +59,9 @@ type task struct {
 	s      *Scheduler        // for life; nil in a Pool
 	run
 
-	pool      *Pool // for life; nil on a Scheduler
-	slow      func(Status) bool
-	wakingGen uint32 // guarded by s.mu: the job a wake is on its way to
+	pool   *Pool // for life; nil on a Scheduler
+	slow   func(Status) bool
+	signal signal // of the job's Waker
 }
 
 // run is the part of a task that belongs to one job of it. What a resume and a
@@ -70,7 +70,6 @@ type run struct {
 	state taskState
 	on    pausedOn
 	low   bool
-	sig   bool  // a Waker fired
 	aged  bool  // born is set
 	place int32 // of the wait it is paused on, or anyPlace
 	fired int32 // of the wait that resumed it, plus one
@@ -126,6 +125,7 @@ func newTask(s *Scheduler, p *Pool) *task {
 // reset makes the task ready for its next job. Handles of the last one are stale.
 func (t *task) reset() {
 	t.gen++
+	t.signal.renew(t.gen)
 	t.reason = nil
 	t.run = run{}
 }

@@ -203,11 +203,7 @@ func (s *Scheduler) afterTurn() {
 	}
 }
 
-func (s *Scheduler) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
+func (s *Scheduler) isClosed() bool { return s.closed.Load() }
 
 // beforeStep takes the next job of the turn, which is to run until it pauses or
 // ends. afterStep follows for the one that ran last: the coroutine of a job that
