@@ -27,14 +27,17 @@ type Conn struct {
 	ctx   any
 	index int // in l.conns
 
-	in      []byte    // arrived and not taken
+	in      []byte    // arrived and not taken, from at on
+	at      int       // 0 but for Handle, whose requests keep their bytes
+	lent    int       // what the request under way was given, from at on
 	arrived jobs.Cond // more did, or the end
 	out     []byte    // to be written, from done on
 	done    int
 	written jobs.Cond // flushing has ended
 
-	fn       func(jobs.Job) error
+	fn       func(jobs.Job) error // of Go
 	body     func(jobs.Job) error // run, as a value
+	request  func(jobs.Job) error // requests, as a value
 	job      jobs.Job
 	live     bool // the job has not ended
 	paused   bool // Go told so: Data is due once it has
@@ -63,10 +66,10 @@ func (c *Conn) LocalAddr() net.Addr { return c.ec.LocalAddr() }
 // RemoteAddr is the peer's address.
 func (c *Conn) RemoteAddr() net.Addr { return c.ec.RemoteAddr() }
 
-// Go starts fn as the connection's job and, unless called from a job, runs it
-// until it pauses on something that is not there yet. It reports whether fn has
-// returned; if not, Data is called again when it has. A connection has one job at
-// a time (waitctx.ErrBusy). A job that fails closes its connection, and when the
+// Go, for Opened and Data, starts fn as the connection's job and, unless called
+// from a job, runs it until it pauses on something that is not there yet. It
+// reports whether fn has returned; if not, Data is called again when it has. A
+// connection has one job at a time, Handle's included (waitctx.ErrBusy). A job that fails closes its connection, and when the
 // connection is closed its waits return jobs.ErrCanceled.
 func (c *Conn) Go(fn func(jobs.Job) error) (ended bool, err error) {
 	switch {
@@ -75,33 +78,54 @@ func (c *Conn) Go(fn func(jobs.Job) error) (ended bool, err error) {
 	case c.live:
 		return false, waitctx.ErrBusy
 	}
-	c.live, c.paused, c.fn = true, c.l.stepping, fn
-	c.job = c.l.s.Go(c.body)
-	if c.paused {
-		return false, nil
+	c.fn = fn
+	return c.start(c.body)
+}
+
+// start starts the connection's job.
+func (c *Conn) start(body func(jobs.Job) error) (ended bool, err error) {
+	l := c.l
+	c.live, c.paused = true, l.stepping
+	if l.stepping { // in a job, and this one waits for its turn
+		if c.job = l.s.Go(body); c.job == (jobs.Job{}) {
+			c.live, err = false, jobs.ErrClosed
+		}
+		return false, err
 	}
-	for n := 0; n < roundsPerCall && c.live && (c.l.more || c.l.told.Load()); n++ {
-		c.l.step()
-	}
+	l.stepping = true
+	_, err = l.s.Start(body)
+	l.stepping = false
+	c.live = c.live && err == nil
 	c.paused = c.live
-	return !c.live, nil
+	return !c.live, err
 }
 
 // run is the job.
-func (c *Conn) run(j jobs.Job) error {
-	err := jobs.ErrGoexit // or a panic
+func (c *Conn) run(j jobs.Job) (err error) {
+	c.job = j
+	err = jobs.ErrGoexit // or a panic
 	defer func() {
-		c.live, c.fn = false, nil
-		if err != nil && !c.closed {
-			c.closing = true
-		}
-		if c.mark(); c.paused {
+		if c.ended(err); c.paused {
 			c.due()
 		}
 	}()
-	err = c.fn(j)
+	err = c.excuse(c.fn(j))
+	return err
+}
+
+// ended is called when the job has.
+func (c *Conn) ended(err error) {
+	c.live, c.fn, c.lent = false, nil, 0
+	if err != nil && !c.closed {
+		c.closing = true
+	}
+	c.mark()
+}
+
+// excuse lets a job of a closed connection say that it was cancelled.
+func (c *Conn) excuse(err error) error {
 	if c.closed && errors.Is(err, jobs.ErrCanceled) {
-		return nil // as it should
+		return nil
 	}
 	return err
 }
@@ -131,13 +155,13 @@ func (c *Conn) Flush(j jobs.Job) error {
 	return c.drain(j)
 }
 
-// Read reads what has arrived after what Data has taken, pausing j, the
-// connection's job, until there is something.
+// Read reads what has arrived after what Data has taken or Handle was given,
+// pausing j, the connection's job, until there is something.
 func (c *Conn) Read(j jobs.Job, p []byte) (int, error) {
 	if !c.live || j != c.job {
 		return 0, errNotOwn
 	}
-	for len(c.in) == 0 && len(p) > 0 {
+	for len(c.in) == c.at+c.lent && len(p) > 0 {
 		if c.closed {
 			return 0, net.ErrClosed
 		}
@@ -145,8 +169,9 @@ func (c *Conn) Read(j jobs.Job, p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	n := copy(p, c.in)
-	c.in = append(c.in[:0], c.in[n:]...)
+	from := c.at + c.lent
+	n := copy(p, c.in[from:])
+	c.in = append(c.in[:from], c.in[from+n:]...)
 	return n, nil
 }
 
@@ -176,55 +201,6 @@ func (c *Conn) due() {
 	}
 }
 
-// receive takes what evio has read.
-func (c *Conn) receive(in []byte) {
-	switch {
-	case c.closing || c.broken:
-	case c.busy():
-		c.in = append(c.in, in...)
-		c.arrived.Signal()
-		c.bound()
-	default:
-		c.feed(in)
-	}
-}
-
-// feed hands the input to Data, and keeps what that leaves.
-func (c *Conn) feed(in []byte) {
-	if c.closing || c.broken || c.closed {
-		return
-	}
-	kept := c.in
-	if len(kept) > 0 {
-		kept = append(kept, in...)
-		in = kept
-	}
-	c.in = nil // a job that Data starts reads what Data leaves
-	n := 0
-	if c.l.r.Data != nil {
-		n = c.l.r.Data(c, in)
-	}
-	defer c.l.suspect()
-	if n < 0 || n > len(in) {
-		panic("jobevio: Data took more than there is")
-	}
-	if rest := in[n:]; len(rest) > 0 {
-		c.in = append(kept[:0], rest...)
-		c.arrived.Signal()
-		c.bound()
-	} else if cap(kept) <= keep {
-		c.in = kept[:0]
-	}
-}
-
-// bound closes a connection that holds too much.
-func (c *Conn) bound() {
-	if len(c.in) > c.l.r.MaxInput {
-		c.l.r.Failed(c.name(), ErrInput)
-		c.abort()
-	}
-}
-
 func (c *Conn) name() string {
 	if c.live {
 		return c.job.Name()
@@ -235,7 +211,7 @@ func (c *Conn) name() string {
 // abort closes the connection without waiting for its output.
 func (c *Conn) abort() {
 	c.broken, c.closing = true, true
-	c.in, c.out, c.done = nil, nil, 0
+	c.drop()
 	// Evio closes upon an event of the descriptor only.
 	unix.Shutdown(c.fd, unix.SHUT_RDWR)
 	c.mark()
@@ -259,6 +235,12 @@ func (c *Conn) write() {
 	if c.done == len(c.out) {
 		c.reset()
 	}
+}
+
+// drop forgets what has arrived and what was to be written.
+func (c *Conn) drop() {
+	c.in, c.at, c.lent = nil, 0, 0
+	c.out, c.done = nil, 0
 }
 
 func (c *Conn) reset() {
@@ -333,14 +315,13 @@ func (c *Conn) answer() (out []byte, action evio.Action) {
 // be another file's.
 func (c *Conn) end() {
 	c.closed = true
-	c.in, c.out, c.done = nil, nil, 0
+	c.drop()
 	if c.live {
 		c.job.Cancel(nil)
 	}
 	if c.flushing {
 		c.flusher.Cancel(nil)
 	}
-	for c.busy() {
-		c.l.step()
+	for c.busy() && c.l.step() == nil {
 	}
 }

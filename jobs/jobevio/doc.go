@@ -1,24 +1,28 @@
 // Package jobevio runs jobs inside an evio server (github.com/tidwall/evio
 // v1.0.8), on Linux, macOS and FreeBSD.
 //
-// Handlers run on evio's loops as usual. One that would have to wait starts a
-// job, which pauses instead, on a descriptor, on work of another goroutine, on a
-// timer or a Waker, and goes on on the goroutine of the same loop:
+// Each request is a job: code that would have to wait pauses instead, on a
+// descriptor, on work of another goroutine, on a timer or a Waker, and goes on on
+// the goroutine of the same loop:
 //
 //	s := &jobevio.Server{
-//		Data: func(c *jobevio.Conn, in []byte) int {
-//			request := bytes.Clone(in)
-//			c.Go(func(j jobs.Job) error {
-//				answer, err := jobs.Await(j, func(ctx context.Context) ([]byte, error) {
-//					return slow(ctx, request)
-//				})
-//				c.Write(answer)
-//				return err
+//		Handle: func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+//			line, _, ok := bytes.Cut(in, []byte("\n"))
+//			if !ok {
+//				return 0, nil // it comes again, with more
+//			}
+//			question := bytes.Clone(line) // slow may outlast a cancelled job
+//			answer, err := jobs.Await(j, func(ctx context.Context) ([]byte, error) {
+//				return slow(ctx, question)
 //			})
-//			return len(in)
+//			c.Write(answer)
+//			return len(line) + 1, err
 //		},
 //	}
 //	err := s.Serve(ctx, "tcp://127.0.0.1:7000")
+//
+// A server whose requests seldom wait may have Data in its place, which runs as
+// evio's does and is no job, but starts one with [Conn.Go].
 //
 // # How it works
 //

@@ -378,16 +378,19 @@ func TestInputWhilePaused(t *testing.T) {
 // TestUnreadOutputStopsReading: a peer that pipelines without reading is made to
 // wait, not cut off, as by evio itself.
 func TestUnreadOutputStopsReading(t *testing.T) {
-	for _, jobbed := range []bool{false, true} {
-		t.Run(fmt.Sprintf("jobs=%v", jobbed), func(t *testing.T) {
+	for _, how := range []string{"jobs=false", "jobs=true", "handle"} {
+		t.Run(how, func(t *testing.T) {
 			s := &jobevio.Server{MaxInput: 128 << 10, Data: func(c *jobevio.Conn, in []byte) int {
-				if !jobbed {
+				if how == "jobs=false" {
 					c.Write(in)
 				} else if ended, err := c.Go(func(jobs.Job) error { c.Write(in); return nil }); !ended || err != nil {
 					t.Errorf("Go() = %v, %v, want true, nil", ended, err)
 				}
 				return len(in)
 			}}
+			if how == "handle" {
+				s.Handle = func(_ jobs.Job, c *jobevio.Conn, in []byte) (int, error) { return c.Write(in) }
+			}
 			h := start(t, s)
 			c := h.dial()
 			const size = 48 << 20

@@ -180,7 +180,7 @@ func (l *loop) drive() {
 }
 
 // step runs one turn.
-func (l *loop) step() {
+func (l *loop) step() error {
 	l.told.Store(false)
 	l.stepping = true
 	more, err := l.s.RunOnce(0)
@@ -189,6 +189,7 @@ func (l *loop) step() {
 	if err != nil {
 		l.r.fail(err)
 	}
+	return err
 }
 
 // settle gives connections whose job has ended what arrived meanwhile, and
@@ -199,8 +200,8 @@ func (l *loop) settle() {
 		c := l.ended[last]
 		l.ended = l.ended[:last]
 		c.pending = false
-		if len(c.in) > 0 && !c.busy() {
-			c.feed(nil)
+		if len(c.in) > c.at && !c.busy() {
+			c.offer(nil)
 		}
 	}
 	for i := 0; i < len(l.dirty); i++ { // flush may add

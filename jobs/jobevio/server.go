@@ -17,6 +17,8 @@ import (
 
 	"github.com/tidwall/evio"
 	"golang.org/x/sys/unix"
+
+	"bide/jobs"
 )
 
 // Errors of Serve, and of Server.Failed.
@@ -41,8 +43,8 @@ type Server struct {
 	NumLoops    int // as in evio: 0 is one, negative one for each CPU
 	LoadBalance evio.LoadBalance
 
-	// MaxInput is how many bytes a connection may hold that its Data has not
-	// taken; beyond, it is closed. The default is 1 MiB.
+	// MaxInput is how many bytes a connection may hold that Data or Handle has
+	// not taken; beyond, it is closed. The default is 1 MiB.
 	MaxInput int
 
 	// Listening is called once the server listens.
@@ -56,6 +58,17 @@ type Server struct {
 	// the connection's job has ended. While a job runs Data is not called. in is
 	// the loop's buffer: it must not be kept.
 	Data func(c *Conn, in []byte) int
+
+	// Handle takes Data's place. It is given what has arrived, handles the request
+	// that begins with, and returns how long that was; 0 says that it is not
+	// complete, and has to come again with more. Each call is a job of its own,
+	// which may pause, and costs no switch if it does not. The connection's next
+	// request waits until it has returned, so that answers keep their order; an
+	// error closes the connection. in is the call's until it returns.
+	//
+	// Answers are written once the requests that are there are done or wait, or by
+	// Flush.
+	Handle func(j jobs.Job, c *Conn, in []byte) (int, error)
 
 	// Closed is called when a connection of Opened is closed, after its job
 	// has unwound; err is evio's, nil for an end without one.
@@ -230,7 +243,7 @@ func (r *server) opened(ec evio.Conn) (out []byte, opts evio.Options, action evi
 		return nil, opts, evio.Close
 	}
 	c := &Conn{inner: in, ec: ec, l: r.loopOf(in.loop)}
-	c.body = c.run
+	c.body, c.request = c.run, c.requests
 	ec.SetContext(c)
 	unix.CloseOnExec(c.fd)
 	// Output is written when it is complete; what Nagle's algorithm would wait

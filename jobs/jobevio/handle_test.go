@@ -1,0 +1,259 @@
+//go:build linux || darwin || freebsd
+
+package jobevio_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bide/jobs"
+	"bide/jobs/jobevio"
+)
+
+// handleLines is a Handle that calls fn with each line.
+func handleLines(fn func(j jobs.Job, c *jobevio.Conn, line []byte) error) func(jobs.Job, *jobevio.Conn, []byte) (int, error) {
+	return func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+		i := bytes.IndexByte(in, '\n')
+		if i < 0 {
+			return 0, nil
+		}
+		return i + 1, fn(j, c, in[:i])
+	}
+}
+
+// TestHandle: requests that pause in every way, or not, in one piece and in many:
+// the answers have their order, a request keeps its bytes while it is paused and
+// more arrives, and each is a job of its own.
+func TestHandle(t *testing.T) {
+	var mu sync.Mutex
+	var stale []jobs.Job
+	h := start(t, &jobevio.Server{NumLoops: 2, Handle: handleLines(func(j jobs.Job, c *jobevio.Conn, line []byte) (err error) {
+		text := string(line)
+		mu.Lock()
+		if len(stale) < 1000 {
+			stale = append(stale, j)
+		}
+		mu.Unlock()
+		switch len(line) % 5 {
+		case 1:
+			j.Waker().Wake()
+			err = j.Park()
+		case 2:
+			err = j.Sleep(0)
+		case 3:
+			_, err = jobs.Await(j, func(context.Context) (int, error) { return 0, nil })
+		}
+		if string(line) != text {
+			t.Errorf("the request was %q, and is %q after a pause", text, line)
+		}
+		fmt.Fprintln(c, text)
+		return err
+	})})
+	var clients sync.WaitGroup
+	for n := range 8 {
+		c := h.dial()
+		clients.Go(func() {
+			r := rand.New(rand.NewPCG(uint64(n), 2))
+			var out, want strings.Builder
+			for i := range 500 {
+				line := fmt.Sprintf("%d/%d %s", n, i, strings.Repeat("z", r.IntN(40)))
+				out.WriteString(line + "\n")
+				want.WriteString(line + "\n")
+			}
+			go func() {
+				for b := []byte(out.String()); len(b) > 0; {
+					most := 300
+					if n == 0 {
+						most = len(b) // all at once
+					}
+					m, err := c.Write(b[:min(len(b), 1+r.IntN(most))])
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					b = b[m:]
+				}
+			}()
+			got := make([]byte, want.Len())
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != want.String() {
+				t.Errorf("client %d got other lines (%v)", n, err)
+			}
+		})
+	}
+	clients.Wait()
+	h.stop()
+	for i, j := range stale {
+		if j.Valid() {
+			t.Errorf("job %d is valid after its end", i)
+		}
+		for _, other := range stale[:i] {
+			if other == j {
+				t.Errorf("two requests were the same job")
+			}
+		}
+	}
+	if errs := h.failed(); len(errs) != 0 {
+		t.Errorf("Failed was told %v, want nothing", errs)
+	}
+}
+
+// TestHandleReadsOn: a request that wants more than it was given reads it, and the
+// next one is given what is left.
+func TestHandleReadsOn(t *testing.T) {
+	begun := make(chan struct{}, 1)
+	h := start(t, &jobevio.Server{Handle: func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+		if string(in) == "body\n" {
+			begun <- struct{}{}
+			var b [6]byte
+			for n := 0; n < len(b); {
+				m, err := c.Read(j, b[n:])
+				if err != nil {
+					return 0, err
+				}
+				n += m
+			}
+			fmt.Fprintf(c, "%s with %s\n", in[:4], b[:])
+			return len(in), nil
+		}
+		fmt.Fprintf(c, "%q\n", in)
+		return len(in), nil
+	}})
+	c := h.dial()
+	for range 3 {
+		send(t, c, "body\n")
+		receive(t, begun)
+		send(t, c, "123")
+		send(t, c, "456rest\n")
+		expect(t, c, "body with 123456\n\"rest\\n\"\n")
+	}
+}
+
+// TestHandleInputBound: a request that never is complete, and input while one is
+// paused, end at the limit; larger ones do not, piece by piece.
+func TestHandleInputBound(t *testing.T) {
+	const limit = 256 << 10
+	wakers := make(chan jobs.Waker, 1)
+	s := &jobevio.Server{MaxInput: limit, Handle: handleLines(func(j jobs.Job, c *jobevio.Conn, line []byte) error {
+		if string(line) == "pause" {
+			wakers <- j.Waker()
+			return j.Park()
+		}
+		fmt.Fprintln(c, len(line))
+		return nil
+	})}
+	closed := make(chan error, 1)
+	s.Closed = func(_ *jobevio.Conn, err error) { closed <- err }
+	h := start(t, s)
+	block := []byte(strings.Repeat("x", 64<<10))
+	for i, begin := range []string{"", "pause\n"} {
+		c := h.dial()
+		send(t, c, "pause\n"+strings.Repeat("y", 1000)+"\n"+strings.Repeat("z", limit/2)+"\n")
+		receive(t, wakers).Wake()
+		expect(t, c, fmt.Sprintf("1000\n%d\n", limit/2))
+		send(t, c, begin)
+		if begin != "" {
+			receive(t, wakers)
+		}
+		var err error
+		for n := 0; err == nil; n += len(block) {
+			if n > 64<<20 {
+				t.Fatal("64 MiB were taken of a request without an end")
+			}
+			_, err = c.Write(block)
+		}
+		receive(t, closed)
+		if errs := h.failed(); len(errs) != i+1 || errs[i] != jobevio.ErrInput {
+			t.Errorf("Failed was told %v, want ErrInput", errs)
+		}
+	}
+}
+
+// TestHandleFails: each way to fail ends one connection, after what was written.
+func TestHandleFails(t *testing.T) {
+	bad := errors.New("bad")
+	h := start(t, &jobevio.Server{Handle: func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+		c.Write(in)
+		line := strings.TrimSuffix(string(in), "\n")
+		if strings.HasPrefix(line, "later ") {
+			j.Sleep(0)
+		}
+		switch strings.TrimPrefix(line, "later ") {
+		case "error":
+			return 0, bad
+		case "panic":
+			panic(bad)
+		case "exit":
+			runtime.Goexit()
+		case "too much":
+			return len(in) + 1, nil
+		case "too little":
+			return -1, nil
+		case "close":
+			c.Close()
+		}
+		return len(in), nil
+	}})
+	other := h.dial()
+	lines := []string{"error", "panic", "exit", "too much", "too little", "close"}
+	for _, later := range []string{"", "later "} {
+		for _, line := range lines {
+			c := h.dial()
+			send(t, c, later+line+"\n")
+			if got, err := io.ReadAll(c); string(got) != later+line+"\n" || err != nil {
+				t.Errorf("ReadAll() = %q, %v, want the line, nil", got, err)
+			}
+			send(t, other, "still there\n")
+			expect(t, other, "still there\n")
+		}
+	}
+	if errs := h.failed(); len(errs) != 2*(len(lines)-1) || !errors.Is(errs[0], bad) || errs[2] != jobs.ErrGoexit {
+		t.Errorf("Failed was told %v, want one error for each but the last", errs)
+	}
+}
+
+// TestHandleEnds: the peer leaves, or the server is stopped, while requests are
+// paused and more have arrived. They unwind, and no further one begins.
+func TestHandleEnds(t *testing.T) {
+	begun, closed := make(chan struct{}, 10), make(chan int, 10)
+	var mu sync.Mutex
+	unwound := 0
+	s := &jobevio.Server{Handle: handleLines(func(j jobs.Job, c *jobevio.Conn, line []byte) error {
+		if string(line) != "pause" {
+			t.Error("a request of a connection that has ended began")
+		}
+		begun <- struct{}{}
+		err := j.Sleep(time.Hour)
+		mu.Lock()
+		defer mu.Unlock()
+		unwound++
+		return err
+	})}
+	s.Closed = func(c *jobevio.Conn, err error) { closed <- c.Live() }
+	h := start(t, s)
+	for range 2 {
+		c := h.dial()
+		send(t, c, "pause\nnext\n")
+		receive(t, begun)
+		c.Close()
+		if n := receive(t, closed); n != 0 {
+			t.Errorf("%d live jobs, want 0", n)
+		}
+	}
+	for range 3 {
+		send(t, h.dial(), "pause\nnext\n")
+		receive(t, begun)
+	}
+	h.stop()
+	if errs := h.failed(); len(errs) != 0 || unwound != 5 {
+		t.Errorf("%d jobs have unwound, and Failed was told %v, want 5, nothing", unwound, errs)
+	}
+}
