@@ -54,9 +54,9 @@ func TestRedisBenchmark(t *testing.T) {
 	if _, err := exec.LookPath("redis-benchmark"); err != nil {
 		t.Skip("redis-benchmark is not installed")
 	}
-	for _, get := range []string{"inline", "pause"} {
-		t.Run(get, func(t *testing.T) {
-			c := serve(t, "-get", get)()
+	for _, flag := range []string{"-pause=false", "-pause"} {
+		t.Run(flag, func(t *testing.T) {
+			c := serve(t, flag)()
 			out := redis(t, c.c.RemoteAddr(), "redis-benchmark", "-P", "16", "-t", "set,get", "-n", "200000", "--csv")
 			if !strings.Contains(out, `"SET"`) || !strings.Contains(out, `"GET"`) || strings.Contains(out, "rror") || strings.Contains(out, "WARNING") {
 				t.Errorf("redis-benchmark says %q", out)

@@ -122,9 +122,9 @@ func (c *client) expect(want ...string) {
 }
 
 func TestFastCommands(t *testing.T) {
-	for _, get := range []string{"-get=inline", "-get=job", "-get=pause", "-get=pause -batch"} {
-		t.Run(get, func(t *testing.T) {
-			c := serve(t, strings.Fields(get)...)()
+	for _, flag := range []string{"-pause=false", "-pause"} {
+		t.Run(flag, func(t *testing.T) {
+			c := serve(t, flag)()
 			c.send("PING", "ping hello", "ECHO x", "GET key", "SET key value", "get key", "DEL key other", "GET key", "COMMAND", "CONFIG GET save")
 			c.expect("+PONG", "hello", "x", "nil", "+OK", "value", ":1", "nil", "empty", "*2", "save", "")
 			io.WriteString(c.c, "PING\r\n\r\nSET a b\nGET a\r\n") // typed by hand
@@ -135,15 +135,15 @@ func TestFastCommands(t *testing.T) {
 
 // TestPipelining sends many commands at once, and in single bytes.
 func TestPipelining(t *testing.T) {
-	for _, get := range []string{"-get=inline", "-get=job", "-get=pause", "-get=pause -batch"} {
-		t.Run(get, func(t *testing.T) {
-			c := serve(t, strings.Fields(get)...)()
+	for _, flag := range []string{"-pause=false", "-pause"} {
+		t.Run(flag, func(t *testing.T) {
+			c := serve(t, flag)()
 			var commands, want []string
 			for i := range 1000 {
 				key := strconv.Itoa(i % 7)
 				commands = append(commands, fmt.Sprintf("SET %s %d", key, i), "GET "+key)
 				want = append(want, "+OK", strconv.Itoa(i))
-				if i%100 == 0 && !strings.Contains(get, "-batch") {
+				if i%100 == 0 {
 					commands = append(commands, "SLEEP 0", "AWAIT abc")
 					want = append(want, "+OK", abc)
 				}
@@ -255,7 +255,7 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
-	for _, args := range []string{"-no-such-flag", "argument", "-get sometimes", "-listen 127.0.0.1:port"} {
+	for _, args := range []string{"-no-such-flag", "argument", "-pause=sometimes", "-listen 127.0.0.1:port"} {
 		err := run(t.Context(), strings.Fields(args), io.Discard, func(net.Addr) { t.Errorf("%s: it listens", args) })
 		if err == nil {
 			t.Errorf("run(%s) = nil, want an error", args)

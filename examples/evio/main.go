@@ -7,9 +7,9 @@
 //	redis-cli -p 6380 set greeting hello
 //	redis-cli -p 6380 sleep 1000
 //
-// PING, ECHO, SET, GET and DEL answer at once. SLEEP ms, READ, which waits for
-// what FEED text writes to a pipe, and AWAIT text, which computes on another
-// goroutine, are jobs: they pause, and other connections go on.
+// Each command is a job. PING, ECHO, SET, GET and DEL answer at once. SLEEP ms,
+// READ, which waits for what FEED text writes to a pipe, and AWAIT text, which
+// computes on another goroutine, pause, and other connections go on.
 package main
 
 import (
@@ -21,7 +21,6 @@ import (
 	"net"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 
 	"github.com/tidwall/evio"
@@ -45,14 +44,13 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(net.Addr)
 	fs := flag.NewFlagSet("evio", flag.ContinueOnError)
 	fs.SetOutput(out)
 	listen := fs.String("listen", "127.0.0.1:6380", "`address` to accept connections on")
-	get := fs.String("get", "inline", "what a GET is, to measure with: inline, job, or pause (a job that pauses once)")
-	batch := fs.Bool("batch", false, "with -get job or pause: one job for all that has arrived")
+	pause := fs.Bool("pause", false, "each command that answers at once pauses its job before, to measure with")
 	plain := fs.Bool("plain", false, "serve with evio alone, without jobs: slow commands are refused")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	if fs.NArg() > 0 || !strings.Contains(" inline job pause ", " "+*get+" ") {
-		return fmt.Errorf("unexpected argument %q or -get %q (see -help)", fs.Args(), *get)
+	if fs.NArg() > 0 {
+		return fmt.Errorf("unexpected arguments %q (see -help)", fs.Args())
 	}
 	listening := func(addrs []net.Addr) {
 		fmt.Fprintf(out, "evio: %s\n", addrs[0])
@@ -66,8 +64,7 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(net.Addr)
 	if *plain {
 		return servePlain(db, listening, "tcp://"+*listen)
 	}
-	h := &handler{db: db, get: *get, batched: *batch}
-	s := &jobevio.Server{Listening: listening, Opened: h.opened, Data: h.data}
+	s := &jobevio.Server{Listening: listening, Handle: newHandler(db, *pause)}
 	if err := s.Serve(ctx, "tcp://"+*listen); ctx.Err() == nil {
 		return err
 	}

@@ -49,11 +49,15 @@ func is(arg []byte, name string) bool {
 	return true
 }
 
-// execute runs a command that answers at once, and appends its answer.
+// execute runs a command that answers at once, and appends its answer, or an
+// error.
 func (s *store) execute(out []byte, args [][]byte) []byte {
 	switch name, n := args[0], len(args); {
 	case is(name, "GET") && n == 2:
-		return s.get(out, args[1])
+		if v, ok := s.values[string(args[1])]; ok {
+			return appendBulk(out, v)
+		}
+		return append(out, "$-1\r\n"...)
 	case is(name, "SET") && n == 3:
 		s.values[string(args[1])] = bytes.Clone(args[2])
 		return appendSimple(out, "OK")
@@ -84,13 +88,6 @@ func (s *store) execute(out []byte, args [][]byte) []byte {
 		return appendError(out, "wrong number of arguments")
 	}
 	return appendError(out, fmt.Sprintf("unknown command %.32q", args[0]))
-}
-
-func (s *store) get(out, key []byte) []byte {
-	if v, ok := s.values[string(key)]; ok {
-		return appendBulk(out, v)
-	}
-	return append(out, "$-1\r\n"...)
 }
 
 func known(name []byte) bool {
