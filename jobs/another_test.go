@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"bide/jobs"
 	"bide/poller/pollertest"
@@ -70,6 +71,27 @@ func TestJobsOfATurnShareACoroutine(t *testing.T) {
 	if want := []string{"fails: as it should", "panics: panic as it should", "exits: goexit"}; !slices.Equal(reported, want) {
 		t.Errorf("reported %q, want %q", reported, want)
 	}
+}
+
+// A job that is resumed goes on where it paused, also behind one that begins and
+// ends in the same turn.
+func TestResumedJobKeepsItsCoroutine(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var order []string
+		s.Go(func(j jobs.Job) error {
+			order = append(order, "begun")
+			err := j.Sleep(time.Second)
+			order = append(order, "resumed")
+			return err
+		})
+		s.RunOnce(0)
+		time.Sleep(time.Second)
+		s.Go(func(jobs.Job) error { order = append(order, "between"); return nil })
+		s.RunOnce(0)
+		if want := []string{"begun", "between", "resumed"}; !slices.Equal(order, want) {
+			t.Errorf("the jobs ran in the order %v, want %v", order, want)
+		}
+	})
 }
 
 // Low jobs still run one a turn.

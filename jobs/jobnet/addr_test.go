@@ -67,6 +67,10 @@ func TestAddresses(t *testing.T) {
 				}
 				ours.Close()
 				wantAddresses(t, ours, theirs)
+				a, ok := ours.RemoteAddr().(*net.TCPAddr)
+				if ok && c.network == "tcp4" && len(a.IP) != net.IPv4len {
+					t.Errorf("RemoteAddr() has an IP of %d bytes, want %d", len(a.IP), net.IPv4len)
+				}
 			}
 		})
 	}

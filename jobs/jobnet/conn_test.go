@@ -286,6 +286,40 @@ func TestWritesAreNotInterleaved(t *testing.T) {
 	})
 }
 
+// While a write is under way TryWrite stays out of it, though there is room.
+func TestTryWriteKeepsOutOfAWrite(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		a, b := s.pair(t, "tcp")
+		const size = 16 << 20 // more than sockets hold
+		ended := s.begin(func(j jobs.Job) error {
+			_, err := a.In(j).Write(make([]byte, size))
+			return err
+		})
+		err := s.do(t, func(j jobs.Job) error {
+			buf, got := make([]byte, 1<<20), 0
+			for dry := 0; dry < 2; { // the first may be the memory of a short read
+				n, err := b.TryRead(buf)
+				if got += n; err == error(jobnet.ErrWouldBlock) {
+					dry++
+				} else if err != nil {
+					return err
+				}
+			}
+			if n, err := a.TryWrite([]byte("x")); n != 0 || err != error(jobnet.ErrWouldBlock) {
+				t.Errorf("TryWrite() = %d, %v in the middle of a write, want 0, ErrWouldBlock", n, err)
+			}
+			_, err := io.CopyN(io.Discard, b.In(j), int64(size-got))
+			return err
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if err := await(t, ended); err != nil {
+			t.Errorf("Write() = %v", err)
+		}
+	})
+}
+
 // A connection that always has something to read does not hold the loop.
 func TestBusyReaderLetsOthersGoOn(t *testing.T) {
 	eachBackend(t, func(t *testing.T, s loop) {
