@@ -48,7 +48,7 @@ func runBench(bin, name string) ([]string, error) {
 	return lines, nil
 }
 
-// side names one of those a benchmark compares: "Diff/among=1", "openssl".
+// side names one of those a benchmark compares: "Diff/waits=1", "openssl".
 type side struct{ bench, name string }
 
 // benchmarks are the results of runs of bench/, as bench/doc.go has them.

@@ -120,7 +120,7 @@ func (m *measurer) plan() []step {
 			steps = append(steps, step{kind + plural(conns), guess + time.Duration(conns)*100*time.Microsecond})
 		}
 	}
-	for _, kind := range []string{saturation, openLoop} {
+	for _, kind := range loads {
 		if !m.o.has(partOf(kind)) {
 			continue
 		}

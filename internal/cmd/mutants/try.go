@@ -24,7 +24,7 @@ var (
 // outcome is what became of a fault.
 type outcome struct {
 	noticed bool
-	hung    bool // if noticed, the table says why
+	hung    bool // which is noticed if the table says why
 	took    time.Duration
 }
 
@@ -104,6 +104,9 @@ func (f fault) try(dir string, i int, unbroken time.Duration) (outcome, error) {
 	}
 	out, err := f.run(bin, timeout)
 	hung := strings.Contains(out, "panic: test timed out after") || errors.Is(err, context.DeadlineExceeded)
+	if exit := new(exec.ExitError); err != nil && !hung && !errors.As(err, &exit) {
+		return outcome{}, fmt.Errorf("%s: the test did not run: %w", f, err)
+	}
 	return outcome{noticed: err != nil && (!hung || f.hangs != ""), hung: hung, took: time.Since(start)}, nil
 }
 
