@@ -1,10 +1,6 @@
 package jobs
 
-import (
-	"time"
-
-	"bide/waitctx"
-)
+import "bide/waitctx"
 
 // stepsPerStart bounds how many steps of jobs a Start goes on for.
 const stepsPerStart = 128
@@ -45,8 +41,8 @@ func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
 		if t.state == stateDone {
 			s.giveBack(t.co)
 			s.finish(t)
-		} else if !t.aged && t.state == statePaused { // it has to wait
-			t.aged, t.born = true, time.Now()
+		} else if t.born == 0 && t.state == statePaused { // it has to wait
+			t.born = s.now() + 1
 		}
 		if s.posted.Load() && n < stepsPerStart {
 			s.drainInbox()

@@ -69,12 +69,12 @@ type JobInfo struct {
 func (s *Scheduler) List() []JobInfo {
 	ch := make(chan []JobInfo, 1)
 	if !s.onLoop(func() {
-		now := time.Now()
+		now := s.now()
 		var list []JobInfo
 		for _, t := range s.tasks {
 			age := time.Duration(0)
-			if t.aged {
-				age = now.Sub(t.born)
+			if t.born != 0 {
+				age = time.Duration(now - (t.born - 1))
 			}
 			list = append(list, JobInfo{t.name, age, t.waits()})
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"runtime"
-	"time"
 
 	"bide/waitctx"
 )
@@ -54,13 +53,12 @@ type task struct {
 	// These three are not in run, where each use of them would count as one more
 	// step in the compiler's decision to inline Job.Pause.
 	gen    uint32
-	pause  func(Status) bool // what Job.Pause does: yield, or slow
+	pause  func(Status) bool // what Job.Pause does: yield, or pauseSlowly
 	reason error             // why the job last went on
 	s      *Scheduler        // for life; nil in a Pool
 	run
 
-	pool   *Pool // for life; nil on a Scheduler
-	slow   func(Status) bool
+	pool   *Pool  // for life; nil on a Scheduler
 	signal signal // of the job's Waker
 }
 
@@ -70,7 +68,6 @@ type run struct {
 	state taskState
 	on    pausedOn
 	low   bool
-	aged  bool  // born is set
 	place int32 // of the wait it is paused on, or anyPlace
 	fired int32 // of the wait that resumed it, plus one
 
@@ -98,12 +95,12 @@ type run struct {
 	errExit error // what a forced end reports
 	wc      *waitctx.WaitCtx
 
+	born     int64 // loop time of the first pause plus one, 0 before
 	until    int64 // of the sleep under way
 	deadline int64 // loop time, 0 for none
 	timerAt  int64 // of the deadline's timer, 0 for none
 
 	name string
-	born time.Time // of the first pause
 	ctx  *jobContext
 
 	parent context.Context // of ctx, if not the background
@@ -118,7 +115,9 @@ type lastWait struct {
 
 func newTask(s *Scheduler, p *Pool) *task {
 	t := &task{s: s, pool: p, gen: 1}
-	t.slow = t.pauseSlowly
+	if s != nil {
+		t.pause = t.pauseSlowly // for life
+	}
 	return t
 }
 
@@ -132,12 +131,12 @@ func (t *task) reset() {
 
 // begin is called on the coroutine before the job's function.
 func (t *task) begin(yield func(Status) bool) {
-	t.yield, t.pause = yield, yield
-	if t.s != nil {
-		t.pause = t.slow
-		if t.s.dog != nil {
-			t.s.dog.begun(t.co)
-		}
+	t.yield = yield
+	switch {
+	case t.s == nil:
+		t.pause = yield
+	case t.s.dog != nil:
+		t.s.dog.begun(t.co)
 	}
 }
 
@@ -158,9 +157,12 @@ func (t *task) pauseSlowly(Status) bool {
 
 // choosePause sets what Pause does in a Pool's job.
 func (t *task) choosePause() {
-	t.pause = t.yield
-	if t.s != nil || t.blocked > 0 || t.stop != nil {
-		t.pause = t.slow
+	switch {
+	case t.s != nil:
+	case t.blocked > 0 || t.stop != nil:
+		t.pause = t.pauseSlowly
+	default:
+		t.pause = t.yield
 	}
 }
 

@@ -136,7 +136,7 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 		}
 		t := s.beforeStep()
 		t.next() // right here: see task.block
-		if t = s.ran; t.state == stateDone || !t.aged {
+		if t = s.ran; t.state == stateDone || t.born == 0 {
 			s.afterStep(t)
 		}
 	}
@@ -231,8 +231,8 @@ func (s *Scheduler) afterStep(t *task) {
 	case t.state == stateDone:
 		s.giveBack(t.co)
 		s.finish(t)
-	case !t.aged:
-		t.aged, t.born = true, time.Now()
+	case t.born == 0:
+		t.born = s.now() + 1
 	}
 }
 

@@ -83,32 +83,52 @@ func (c *WaitCtx) Ack(failed ...Change) {
 		e := c.at(place)
 		p = e.next
 		e.isDirty = false
-		c.ack(place, e, failed)
+		if len(failed) == 0 {
+			c.applied(place, e)
+		} else {
+			c.ack(place, e, failed)
+		}
 	}
 	if c.doom != 0 {
 		c.cleanups()
 	}
 }
 
+// ack is Ack for an entry that may be among the failed.
 func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
-	told := e.told
-	e.told = 0
-	bad, err := false, error(nil)
-	if len(failed) != 0 && told != 0 {
+	if e.told != 0 {
 		for i := range failed {
 			if failed[i].ID == e.id {
-				bad, err = true, failed[i].Err
+				c.refused(place, e, failed[i].Err)
+				return
 			}
 		}
 	}
-	if bad && !e.gone {
-		c.refuse(e.key, err)
-	}
-	switch {
-	case told == OpDelete && !bad:
+	c.applied(place, e)
+}
+
+// applied is Ack for an entry of which the kernel took what it was told.
+func (c *WaitCtx) applied(place int32, e *entry) {
+	switch e.told {
+	case OpDelete:
 		c.retire(place, e)
 		return
-	case told == OpAdd && bad:
+	case OpAdd, OpModify:
+		e.state, e.known = live, e.offered
+		if e.retoken {
+			e.rebound = false
+		}
+	}
+	c.keep(place, e)
+}
+
+// refused is Ack for an entry of which the kernel refused it.
+func (c *WaitCtx) refused(place int32, e *entry, err error) {
+	if !e.gone {
+		c.keepError(e.key, err)
+	}
+	switch e.told {
+	case OpAdd:
 		if !e.gone { // else Clear took it already, and its descriptor with it
 			c.live--
 			e.gone, e.doomed = true, e.cleanup != nil
@@ -118,7 +138,7 @@ func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
 		}
 		c.retire(place, e)
 		return
-	case told == OpModify && bad:
+	case OpModify:
 		if e.interest == e.offered {
 			e.interest = e.known
 		}
@@ -126,19 +146,21 @@ func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
 		if e.retoken { // else a Bind came after it was told
 			e.rebound = false
 		}
-	case told == OpAdd || told == OpModify:
-		e.state, e.known = live, e.offered
-		if e.retoken {
-			e.rebound = false
-		}
 	}
+	c.keep(place, e)
+}
+
+// keep leaves an entry in the context after an Ack, to be told of again if
+// something has changed since.
+func (c *WaitCtx) keep(place int32, e *entry) {
+	e.told = 0
 	if e.pending() != 0 {
 		c.mark(place, e)
 	}
 }
 
-// refuse keeps the kernel's reason under the key.
-func (c *WaitCtx) refuse(key any, err error) {
+// keepError keeps the kernel's reason under the key.
+func (c *WaitCtx) keepError(key any, err error) {
 	m := c.extra()
 	if m.errs == nil {
 		m.errs = make(map[any]error, 1)

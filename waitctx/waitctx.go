@@ -187,16 +187,15 @@ func (c *WaitCtx) find(key any) int32 {
 	return -1
 }
 
-// canCompare reports whether key can be compared without a panic. The common
-// key types are told by a switch, since reflection costs more than the rest of
-// Set.
+// canCompare reports whether key can be compared without a panic.
 func canCompare(key any) bool {
-	switch key.(type) {
-	case nil, string, int, int32, int64, uint32, uint64, uintptr, FD, ID:
-		return true
+	switch v := reflect.ValueOf(key); v.Kind() {
+	case reflect.Slice, reflect.Map, reflect.Func:
+		return false
+	case reflect.Struct, reflect.Array:
+		return v.Comparable()
 	}
-	v := reflect.ValueOf(key)
-	return v.Kind() == reflect.Pointer || v.Comparable()
+	return true
 }
 
 func (c *WaitCtx) check(key any, fd FD, i Interest) error {
