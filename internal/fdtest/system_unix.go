@@ -142,6 +142,10 @@ func ProcessorTime(t testing.TB) time.Duration {
 // the bytes before it were read.
 func HidesEnd(testing.TB) bool { return false }
 
+// DiesOfReuse says whether polling a number while it is made a socket again ends
+// the system. Only Wine's.
+func DiesOfReuse() bool { return false }
+
 // HidesReset says whether reading from a connection that was reset finds the end
 // of the stream.
 func HidesReset(testing.TB) bool { return false }

@@ -285,3 +285,9 @@ func HidesEnd(t testing.TB) bool {
 	}
 	return revents&pollHup == 0
 }
+
+// DiesOfReuse says whether the system is Wine, whose server ends when it is asked
+// to poll a number while another thread is making a socket of that number: a
+// poller asks so if the number was closed before its registration was deleted.
+// internal/cmd/winedies shows it without bide.
+func DiesOfReuse() bool { return ntdll.NewProc("wine_get_version").Find() == nil }
