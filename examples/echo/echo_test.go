@@ -228,7 +228,7 @@ func TestBadFlags(t *testing.T) {
 		{"argument", "argument"},
 		{"-loops 0", "-loops 0"},
 		{"-loops x", "-loops"},
-		{"-poller nothing", "-poller"},
+		{"-poller nothing", "there is " + strings.Join(poller.Backends(), ", ") + "; "}, // why not the others
 		{"-listen nowhere", "-listen"},
 		{"-listen 127.0.0.1:port", "-listen"},
 		{"-loops 1 -listen " + used.Addr().String(), "-listen"},

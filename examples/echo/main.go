@@ -96,7 +96,8 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	case o.loops < 1:
 		return nil, fmt.Errorf("-loops %d: need at least 1", o.loops)
 	case o.poller != "" && !slices.Contains(poller.Backends(), o.poller):
-		return nil, fmt.Errorf("-poller %q: not available here; there is %s", o.poller, backends)
+		_, err := poller.New(poller.WithBackend(o.poller)) // says why not
+		return nil, fmt.Errorf("-poller %q: %w", o.poller, err)
 	}
 	return o, nil
 }

@@ -105,7 +105,8 @@ func (o *options) check() error {
 	case o.drainTimeout < 0:
 		return fmt.Errorf("-drain-timeout %v: cannot be negative", o.drainTimeout)
 	case o.poller != "" && !slices.Contains(poller.Backends(), o.poller):
-		return fmt.Errorf("-poller %q: not available here; there is %s", o.poller, strings.Join(poller.Backends(), ", "))
+		_, err := poller.New(poller.WithBackend(o.poller)) // says why not
+		return fmt.Errorf("-poller %q: %w", o.poller, err)
 	}
 	return nil
 }

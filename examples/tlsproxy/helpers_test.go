@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,17 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatal("never: ", what)
 		}
 	}
+}
+
+// tempDir is T.TempDir, which fails under Wine because it cannot clean up.
+func tempDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "tlsproxy")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
 }
 
 // eachPoller runs the test on every backend there is.

@@ -5,14 +5,20 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
+
+// everyPoller are the backends, each of which is available or the reason why not
+// is said.
+var everyPoller = []string{"epoll", "iouring", "kqueue", "iocp", "pollfd"}
 
 // TestBadInput: each mistake ends in one line that names it.
 func TestBadInput(t *testing.T) {
@@ -21,7 +27,12 @@ func TestBadInput(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	dir := t.TempDir()
+	_, err = net.Listen("tcp", taken.Addr().String())
+	var inUse syscall.Errno
+	if !errors.As(err, &inUse) {
+		t.Fatalf("Listen() = %v on a port that is taken, want an error of the system", err)
+	}
+	dir := tempDir(t)
 	cert, key := writePair(t, dir, "a")
 	_, otherKey := writePair(t, dir, "b")
 	junk := filepath.Join(dir, "junk.pem")
@@ -38,11 +49,11 @@ func TestBadInput(t *testing.T) {
 		{"no loops", []string{"-loops", "0"}, []string{"-loops 0"}},
 		{"negative", []string{"-idle-timeout", "-1s"}, []string{"-idle-timeout -1s"}},
 		{"argument", []string{"extra"}, []string{`"extra"`}},
-		{"no such poller", []string{"-poller", "kpoll"}, []string{`-poller "kpoll"`, "pollfd"}},
+		{"no such poller", []string{"-poller", "kpoll"}, append([]string{`-poller "kpoll"`}, everyPoller...)},
 		{"address without port", []string{"-listen", "localhost"}, []string{"-listen", "localhost", "missing port"}},
 		{"backend without port", []string{"-backend", "localhost"}, []string{"-backend", "localhost", "missing port"}},
-		{"port in use", []string{"-listen", taken.Addr().String()}, []string{taken.Addr().String(), "in use"}},
-		{"admin port in use", []string{"-listen", "127.0.0.1:0", "-admin", taken.Addr().String()}, []string{"-admin", taken.Addr().String(), "in use"}},
+		{"port in use", []string{"-listen", taken.Addr().String()}, []string{taken.Addr().String(), inUse.Error()}},
+		{"admin port in use", []string{"-listen", "127.0.0.1:0", "-admin", taken.Addr().String()}, []string{"-admin", taken.Addr().String(), inUse.Error()}},
 		{"cert alone", []string{"-cert", cert}, []string{"-cert", "-key"}},
 		{"no cert file", []string{"-cert", filepath.Join(dir, "none"), "-key", key}, []string{"-cert", filepath.Join(dir, "none")}},
 		{"no key file", []string{"-cert", cert, "-key", filepath.Join(dir, "none")}, []string{"-key", filepath.Join(dir, "none")}},
@@ -90,7 +101,7 @@ func writePair(t *testing.T, dir, name string) (certFile, keyFile string) {
 // TestCertificateFiles serves with a certificate from files, and the client
 // verifies it.
 func TestCertificateFiles(t *testing.T) {
-	certFile, keyFile := writePair(t, t.TempDir(), "server")
+	certFile, keyFile := writePair(t, tempDir(t), "server")
 	r := start(t, "-backend", serve(t, echo), "-cert", certFile, "-key", keyFile)
 	chain, err := os.ReadFile(certFile)
 	if err != nil {
