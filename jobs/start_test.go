@@ -366,3 +366,24 @@ func TestRenewOutOfPlace(t *testing.T) {
 		}
 	})
 }
+
+// TestRenewKeepsThePriority: the successor of a low job lets others go first.
+func TestRenewKeepsThePriority(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var order []string
+		s.GoLow(func(j jobs.Job) error {
+			j, err := j.Renew()
+			if err != nil {
+				return err
+			}
+			s.Go(func(jobs.Job) error { order = append(order, "high"); return nil })
+			err = j.Sleep(0)
+			order = append(order, "low")
+			return err
+		})
+		until(t, s)
+		if want := []string{"high", "low"}; !slices.Equal(order, want) {
+			t.Errorf("order %v, want %v", order, want)
+		}
+	})
+}

@@ -215,8 +215,15 @@ func TestHandleFails(t *testing.T) {
 			expect(t, other, "still there\n")
 		}
 	}
-	if errs := h.failed(); len(errs) != 2*(len(lines)-1) || !errors.Is(errs[0], bad) || errs[2] != jobs.ErrGoexit {
+	errs := h.failed()
+	if len(errs) != 2*(len(lines)-1) || !errors.Is(errs[0], bad) || errs[2] != jobs.ErrGoexit {
 		t.Errorf("Failed was told %v, want one error for each but the last", errs)
+		return
+	}
+	for _, err := range errs[3:5] {
+		if p := new(jobs.PanicError); errors.As(err, &p) {
+			t.Errorf("taking too much or too little = %v, want an error that says so", err)
+		}
 	}
 }
 
@@ -256,4 +263,64 @@ func TestHandleEnds(t *testing.T) {
 	if errs := h.failed(); len(errs) != 0 || unwound != 5 {
 		t.Errorf("%d jobs have unwound, and Failed was told %v, want 5, nothing", unwound, errs)
 	}
+}
+
+// TestHandleMovesItsInput: what requests have left is moved to the buffer's
+// beginning, so that a stream of requests that never end together stays in one.
+func TestHandleMovesItsInput(t *testing.T) {
+	buffers := make(chan []byte, 1)
+	h := start(t, &jobevio.Server{Handle: handleLines(func(j jobs.Job, c *jobevio.Conn, line []byte) error {
+		if string(line) == "buffer" {
+			buffers <- c.Buffer()
+		}
+		fmt.Fprintln(c, len(line))
+		return nil
+	})})
+	c := h.dial()
+	line := strings.Repeat("x", 999)
+	var was []byte
+	for n := range 3 {
+		send(t, c, "buffer\n"+line[:10])
+		expect(t, c, "6\n")
+		now := receive(t, buffers)
+		if n > 1 && &now[0] != &was[0] && len(now) <= len(was) {
+			t.Errorf("another buffer of %d bytes was made, where there was one of %d", len(now), len(was))
+		}
+		was = now
+		for range 100 {
+			send(t, c, line[10:]+"\n"+line[:500])
+			expect(t, c, "999\n")
+			send(t, c, line[500:]+"\n"+line[:10])
+			expect(t, c, "999\n")
+		}
+		send(t, c, line[10:]+"\n")
+		expect(t, c, "999\n")
+	}
+}
+
+// TestHandleAsksAgain: a request that is not complete, and for whose sake the job
+// waits a little, is given what has arrived meanwhile.
+func TestHandleAsksAgain(t *testing.T) {
+	wakers := make(chan jobs.Waker, 1)
+	h := start(t, &jobevio.Server{Handle: func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+		if i := bytes.IndexByte(in, '\n'); i >= 0 {
+			fmt.Fprintf(c, "%q\n", in[:i])
+			return i + 1, nil
+		}
+		wakers <- j.Waker()
+		return 0, j.Park()
+	}})
+	c := h.dial()
+	send(t, c, "half")
+	w := receive(t, wakers)
+	send(t, c, " and half\n")
+	// The second half is there once another connection was served after it.
+	for range 100 {
+		other := h.dial()
+		send(t, other, "x\n")
+		expect(t, other, "\"x\"\n")
+		other.Close()
+	}
+	w.Wake()
+	expect(t, c, "\"half and half\"\n")
 }
