@@ -29,7 +29,7 @@ func TestRedisCLI(t *testing.T) {
 	if _, err := exec.LookPath("redis-cli"); err != nil {
 		t.Skip("redis-cli is not installed")
 	}
-	c := serve(t)()
+	c := started(t)()
 	addr := c.c.RemoteAddr()
 	for _, x := range []struct{ command, want string }{
 		{"PING", "PONG\n"},
@@ -56,7 +56,7 @@ func TestRedisBenchmark(t *testing.T) {
 	}
 	for _, flag := range []string{"-pause=false", "-pause"} {
 		t.Run(flag, func(t *testing.T) {
-			c := serve(t, flag)()
+			c := started(t, flag)()
 			out := redis(t, c.c.RemoteAddr(), "redis-benchmark", "-P", "16", "-t", "set,get", "-n", "200000", "--csv")
 			if !strings.Contains(out, `"SET"`) || !strings.Contains(out, `"GET"`) || strings.Contains(out, "rror") || strings.Contains(out, "WARNING") {
 				t.Errorf("redis-benchmark says %q", out)

@@ -26,8 +26,8 @@ type client struct {
 	r *bufio.Reader
 }
 
-// serve runs the program until the test ends, and returns a dialler.
-func serve(t *testing.T, args ...string) (dial func() *client) {
+// started runs the program until the test ends, and returns a dialler.
+func started(t *testing.T, args ...string) (dial func() *client) {
 	t.Helper()
 	if l, err := net.Listen("tcp", "127.0.0.1:0"); err == nil { // opens Go's own poller
 		l.Close()
@@ -124,7 +124,7 @@ func (c *client) expect(want ...string) {
 func TestFastCommands(t *testing.T) {
 	for _, flag := range []string{"-pause=false", "-pause"} {
 		t.Run(flag, func(t *testing.T) {
-			c := serve(t, flag)()
+			c := started(t, flag)()
 			c.send("PING", "ping hello", "ECHO x", "GET key", "SET key value", "get key", "DEL key other", "GET key", "COMMAND", "CONFIG GET save")
 			c.expect("+PONG", "hello", "x", "nil", "+OK", "value", ":1", "nil", "empty", "*2", "save", "")
 			io.WriteString(c.c, "PING\r\n\r\nSET a b\nGET a\r\n") // typed by hand
@@ -137,7 +137,7 @@ func TestFastCommands(t *testing.T) {
 func TestPipelining(t *testing.T) {
 	for _, flag := range []string{"-pause=false", "-pause"} {
 		t.Run(flag, func(t *testing.T) {
-			c := serve(t, flag)()
+			c := started(t, flag)()
 			var commands, want []string
 			for i := range 1000 {
 				key := strconv.Itoa(i % 7)
@@ -164,7 +164,7 @@ var abc, _ = digest(context.Background(), []byte("abc"))
 // TestSlowCommands: what one connection waits for holds up neither another one
 // nor the order of its own answers.
 func TestSlowCommands(t *testing.T) {
-	dial := serve(t)
+	dial := started(t)
 	slow, other := dial(), dial()
 	slow.send("SET a 1", "READ", "GET a")
 	slow.expect("+OK")
@@ -202,7 +202,7 @@ func TestSlowCommands(t *testing.T) {
 
 // TestStopWhileSlow: commands under way do not hold up the end.
 func TestStopWhileSlow(t *testing.T) {
-	dial := serve(t)
+	dial := started(t)
 	for range 20 {
 		for _, command := range []string{"SLEEP 100000", "READ"} {
 			c := dial()
@@ -213,7 +213,7 @@ func TestStopWhileSlow(t *testing.T) {
 }
 
 func TestWrongCommands(t *testing.T) {
-	c := serve(t)()
+	c := started(t)()
 	c.send("NOSUCH x", "GET", "SET a", "SLEEP", "SLEEP -1", "SLEEP x", "READ x", "AWAIT", "PING")
 	for range 8 {
 		if got := c.answer(); !strings.HasPrefix(got, "-ERR ") {
@@ -225,7 +225,7 @@ func TestWrongCommands(t *testing.T) {
 
 // TestBadInput: what is not the protocol is answered with an error and the end.
 func TestBadInput(t *testing.T) {
-	dial := serve(t)
+	dial := started(t)
 	for name, in := range map[string]string{
 		"count":         "*x\r\n",
 		"large count":   "*100000\r\n",

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"net"
 	"strconv"
 	"time"
 
@@ -23,11 +24,11 @@ type handler struct {
 	out []byte // for one answer
 }
 
-// newHandler returns the job that answers one command, and pauses if that is a
-// slow one. With pause the others do too, once, to measure with.
-func newHandler(db *store, pause bool) func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+// serve serves with a job for each command, which pauses if that is a slow one.
+// With pause the others do too, once, to measure with.
+func serve(ctx context.Context, db *store, pause bool, listening func([]net.Addr), addr string) error {
 	h := &handler{db: db}
-	return func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+	s := &jobevio.Server{Listening: listening, Handle: func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
 		args, n, err := parse(in)
 		switch {
 		case err != nil:
@@ -53,7 +54,11 @@ func newHandler(db *store, pause bool) func(j jobs.Job, c *jobevio.Conn, in []by
 			c.Write(h.out)
 		}
 		return n, err
+	}}
+	if err := s.Serve(ctx, addr); ctx.Err() == nil {
+		return err
 	}
+	return nil
 }
 
 func (h *handler) sleep(j jobs.Job, c *jobevio.Conn, text []byte) error {

@@ -24,8 +24,6 @@ import (
 	"syscall"
 
 	"github.com/tidwall/evio"
-
-	"bide/jobs/jobevio"
 )
 
 func main() {
@@ -64,11 +62,7 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(net.Addr)
 	if *plain {
 		return servePlain(db, listening, "tcp://"+*listen)
 	}
-	s := &jobevio.Server{Listening: listening, Handle: newHandler(db, *pause)}
-	if err := s.Serve(ctx, "tcp://"+*listen); ctx.Err() == nil {
-		return err
-	}
-	return nil
+	return serve(ctx, db, *pause, listening, "tcp://"+*listen)
 }
 
 // servePlain is the same server without jobs: what those cost is measured

@@ -324,3 +324,41 @@ func TestHandleAsksAgain(t *testing.T) {
 	w.Wake()
 	expect(t, c, "\"half and half\"\n")
 }
+
+// TestHandleDoesNotAllocate: a request costs no memory, whether it pauses or not.
+func TestHandleDoesNotAllocate(t *testing.T) {
+	for _, pause := range []bool{false, true} {
+		h := start(t, &jobevio.Server{Handle: func(j jobs.Job, c *jobevio.Conn, in []byte) (int, error) {
+			if pause {
+				j.Waker().Wake()
+				if err := j.Park(); err != nil {
+					return 0, err
+				}
+			}
+			return c.Write(in[:1])
+		}})
+		c := h.dial()
+		const rounds, requests = 500, 16
+		question, answer := make([]byte, requests), make([]byte, requests)
+		round := func() {
+			if _, err := c.Write(question); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.ReadFull(c, answer); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10 {
+			round()
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range rounds {
+			round()
+		}
+		runtime.ReadMemStats(&after)
+		if n := float64(after.Mallocs-before.Mallocs) / (rounds * requests); n > 0.1 {
+			t.Errorf("pause = %v: %.2f allocations a request, want none", pause, n)
+		}
+	}
+}
