@@ -81,7 +81,11 @@ func (r *rival) start() {
 	}
 	r.b.Cleanup(func() {
 		in.Close()
-		cmd.Wait()
+		kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+		defer kill.Stop()
+		if err := cmd.Wait(); err != nil {
+			r.b.Errorf("server %s: %v", r.name, err)
+		}
 	})
 	r.ask = func() { fmt.Fprintln(in) }
 	r.says = bufio.NewScanner(out)
@@ -110,7 +114,9 @@ func (r *rival) cpu() time.Duration {
 // load sends n commands, and returns the server's CPU time for each.
 func (r *rival) load(command string, n int) float64 {
 	before := r.cpu()
-	cmd := exec.Command("redis-benchmark", "-h", "127.0.0.1", "-p", r.port, "-P", "16", "-t", command, "-n", strconv.Itoa(n), "-q")
+	ctx, cancel := context.WithTimeout(r.b.Context(), 2*patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "redis-benchmark", "-h", "127.0.0.1", "-p", r.port, "-P", "16", "-t", command, "-n", strconv.Itoa(n), "-q")
 	if out, err := cmd.CombinedOutput(); err != nil || strings.Contains(string(out), "rror") {
 		r.b.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
