@@ -1,6 +1,7 @@
 package jobnet_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,12 +24,15 @@ import (
 func TestListenerServesHTTP(t *testing.T) {
 	eachBackend(t, func(t *testing.T, s loop) {
 		l := s.listen(t, "tcp")
+		var open sync.WaitGroup // connections; both ends are closed in their own time
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			io.Copy(w, r.Body)
 		})}
 		served := make(chan error, 1)
-		go func() { served <- server.Serve(l) }()
-		transport := &http.Transport{}
+		go func() { served <- server.Serve(countingListener{l, &open}) }()
+		transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			return counted(&open)(new(net.Dialer).DialContext(ctx, network, addr))
+		}}
 		client := &http.Client{Transport: transport, Timeout: patience}
 		want := strings.Repeat("bide", 100_000)
 		for range 3 {
@@ -46,8 +51,39 @@ func TestListenerServesHTTP(t *testing.T) {
 		if err := await(t, served); err != http.ErrServerClosed {
 			t.Errorf("Serve() = %v", err)
 		}
+		gone := make(chan struct{})
+		go func() { open.Wait(); close(gone) }()
+		await(t, gone)
 		s.idle(t)
 	})
+}
+
+type countingListener struct {
+	net.Listener
+	open *sync.WaitGroup
+}
+
+func (l countingListener) Accept() (net.Conn, error) { return counted(l.open)(l.Listener.Accept()) }
+
+// counted has a connection in open until it has been closed.
+func counted(open *sync.WaitGroup) func(net.Conn, error) (net.Conn, error) {
+	return func(c net.Conn, err error) (net.Conn, error) {
+		if err != nil {
+			return nil, err
+		}
+		open.Add(1)
+		return &countedConn{Conn: c, closed: sync.OnceFunc(open.Done)}, nil
+	}
+}
+
+type countedConn struct {
+	net.Conn
+	closed func()
+}
+
+func (c *countedConn) Close() error {
+	defer c.closed()
+	return c.Conn.Close()
 }
 
 func TestListenerClose(t *testing.T) {
