@@ -200,7 +200,7 @@ func (j Job) Context() context.Context {
 		ctx, cancel := context.WithCancelCause(context.WithValue(parent, jobKey{}, j))
 		t.ctx = &jobContext{ctx, cancel}
 		if t.stop != nil {
-			cancel(t.stop)
+			cancel(*t.stop)
 		}
 	}
 	return t.ctx

@@ -82,7 +82,7 @@ func (g *Tasks) Wait() error {
 	t := g.owner
 	for len(g.live) > 0 {
 		if t.stop != nil {
-			g.fail(t.stop)
+			g.fail(*t.stop)
 		}
 		g.ended.push(t)
 		t.block(onTasks)

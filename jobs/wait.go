@@ -89,12 +89,12 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	if t.stop != nil {
 		return t.stopped()
 	}
-	if t.last.fd != fd || t.last.interest != interest || interest == 0 {
+	if t.lastFD != fd || t.lastInterest != interest || interest == 0 {
 		if err := t.register(fd, interest); err != nil {
 			return err
 		}
 	}
-	t.awaits(t.own, t.last.place)
+	t.awaits(t.own, int32(t.lastPlace))
 	t.yield(Paused) // right here: see task.block
 	if t.reason != nil || t.stop != nil {
 		return t.waitFailed()
@@ -142,14 +142,14 @@ func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
 			return err
 		}
 	}
-	t.last = lastWait{fd, interest, int32(src.wc.Place(key))}
+	t.lastFD, t.lastInterest, t.lastPlace = fd, interest, uint16(src.wc.Place(key))
 	return nil
 }
 
 // waitFailed is what Wait returns if not nil. A wait the kernel refused is gone
 // from the context.
 func (t *task) waitFailed() error {
-	t.last = lastWait{}
+	t.lastInterest = 0
 	return t.resumed()
 }
 
@@ -160,7 +160,7 @@ func (j Job) Forget(fd waitctx.FD) {
 	if err != nil || t.own == nil {
 		return
 	}
-	t.last = lastWait{}
+	t.lastInterest = 0
 	for i := waitctx.Readable; i <= waitctx.Readable|waitctx.Writable|waitctx.Priority|waitctx.Silent; i++ {
 		t.own.wc.Clear(waitKey{fd, i})
 	}
