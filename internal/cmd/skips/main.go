@@ -1,7 +1,7 @@
 // Skips reads the output of `go test -json` and lists every test that was
 // skipped, with its reason. It fails on a skip that the document given as
-// argument does not name, on a failed test, and on input without any test: a
-// suite that skips itself would look green otherwise.
+// argument does not name, on a failed test, on one that did not end, and on input
+// without any test: a suite that skips itself or dies would look green otherwise.
 //
 // The document names a skip by a line under its heading "Skips":
 //
@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -42,6 +43,7 @@ type report struct {
 	ran     int // tests that ended
 	skipped []test
 	failed  []test
+	begun   map[test]bool // tests and packages that did not end
 	output  map[test]string
 }
 
@@ -70,7 +72,7 @@ func run(in io.Reader, document string, headings []string, out io.Writer) error 
 
 // read collects the ends of tests and the output that explains them.
 func read(in io.Reader) (*report, error) {
-	r := &report{output: make(map[test]string)}
+	r := &report{begun: make(map[test]bool), output: make(map[test]string)}
 	lines := bufio.NewReader(in)
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -93,6 +95,8 @@ func read(in io.Reader) (*report, error) {
 func (r *report) add(e event) {
 	t := test{strings.TrimPrefix(e.Package, module), e.Test}
 	switch e.Action {
+	case "run":
+		r.begun[t], r.begun[test{pkg: t.pkg}] = true, true
 	case "output":
 		r.output[t] += e.Output
 	case "pass":
@@ -113,6 +117,7 @@ func (r *report) add(e event) {
 }
 
 func (r *report) count(t test) {
+	delete(r.begun, t)
 	if t.name != "" {
 		r.ran++
 	}
@@ -136,6 +141,8 @@ func (r *report) judge(named map[test]bool, document string, out io.Writer) erro
 	switch {
 	case len(r.failed) != 0:
 		return errors.New("tests failed")
+	case len(r.begun) != 0:
+		return fmt.Errorf("did not end: %v", slices.Collect(maps.Keys(r.begun)))
 	case r.ran == 0:
 		return errors.New("no test ran")
 	case unnamed != 0:

@@ -27,6 +27,9 @@ func TestJudge(t *testing.T) {
 		{"a failure", line("fail", "TestA", ""), "tests failed"},
 		{"a failed package", line("pass", "TestA", "") + line("fail", "", ""), "tests failed"},
 		{"a failed build", line("pass", "TestA", "") + `{"Action":"build-fail","ImportPath":"bide/b"}`, "tests failed"},
+		{"all of it", line("run", "TestA", "") + line("pass", "TestA", "") + line("pass", "", ""), ""},
+		{"died in a test", line("run", "TestA", ""), "did not end"},
+		{"died between tests", line("run", "TestA", "") + line("pass", "TestA", ""), "did not end"},
 		{"only packages without tests", line("skip", "", ""), "no test ran"},
 		{"nothing", "", "no test ran"},
 	} {
