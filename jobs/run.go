@@ -1,0 +1,83 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"bide/waitctx"
+)
+
+// Run runs turns until ctx is done or the scheduler is closed. It returns the
+// context's cause, or nil after Close. One goroutine at a time may be in it or
+// in RunOnce (waitctx.ErrBusy).
+func (s *Scheduler) Run(ctx context.Context) error {
+	if !s.running.CompareAndSwap(false, true) {
+		return waitctx.ErrBusy
+	}
+	defer s.leave()
+	var done atomic.Bool // cheaper to ask than ctx
+	stop := context.AfterFunc(ctx, func() {
+		done.Store(true)
+		s.poller.Wake()
+	})
+	defer stop()
+	for !done.Load() {
+		switch err := s.turn(-1); {
+		case errors.Is(err, ErrClosed):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+	return context.Cause(ctx)
+}
+
+// RunOnce runs one turn: it waits up to timeout (negative: for ever; 0: not at
+// all) for events, unless jobs are runnable, and runs what is ready. It reports
+// whether the next turn may find more at once: runnable jobs remain, or there
+// were events, of which a turn takes a bounded number. One goroutine at a time
+// may be in it (waitctx.ErrBusy). After Close it returns ErrClosed.
+func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
+	if !s.running.CompareAndSwap(false, true) {
+		return false, waitctx.ErrBusy
+	}
+	defer s.leave()
+	if s.nested.Load() {
+		s.asleep.Store(false)
+	}
+	events := s.stats.Events
+	err = s.turn(timeout)
+	runnable := s.runnables() > 0
+	if s.nested.Load() && err == nil {
+		s.toHost(runnable)
+	}
+	return runnable || s.stats.Events != events, err
+}
+
+// toHost leaves the loop to a host that sleeps elsewhere than in the poller.
+func (s *Scheduler) toHost(runnable bool) {
+	s.asleep.Store(true)
+	if runnable || s.posted.Load() {
+		s.poller.Wake() // keeps FD readable
+	}
+	if s.ready != nil {
+		s.ready.rearm()
+	}
+}
+
+// leave ends a Run or RunOnce. A Close that waits for that goes on; the jobs are
+// unwound here, since they belong to this thread if it is locked.
+func (s *Scheduler) leave() {
+	if s.posted.Load() && s.isClosed() {
+		s.unwind()
+	}
+	s.running.Store(false)
+	if s.posted.Load() {
+		select {
+		case s.left <- struct{}{}:
+		default:
+		}
+	}
+}
