@@ -11,8 +11,8 @@ import (
 func BenchmarkDiff(b *testing.B) {
 	for _, c := range []struct {
 		waits int
-		aim   float64
-	}{{1, 2}, {10_000, 0.01}} {
+		aim   versus.Aim
+	}{{1, versus.AtMost(2)}, {10, versus.Aim{}}, {100, versus.Aim{}}, {1000, versus.Aim{}}, {10_000, versus.AtMost(0.01)}} {
 		b.Run(fmt.Sprintf("waits=%d", c.waits), func(b *testing.B) {
 			versus.Steps(b, diff(b, c.waits), openSSLDiff(c.waits, c.aim)...)
 		})

@@ -14,6 +14,6 @@ func openSSLResume() []versus.Side { return nil }
 
 func openSSLStartFinish() []versus.Side { return nil }
 
-func openSSLDiff(waits int, aim float64) []versus.Side { return nil }
+func openSSLDiff(waits int, aim versus.Aim) []versus.Side { return nil }
 
 func openSSLMemory(testing.TB, string, int, versus.Aim) []versus.Side { return nil }

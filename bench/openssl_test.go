@@ -20,8 +20,8 @@ func openSSLStartFinish() []versus.Side {
 	return []versus.Side{{Name: openSSL, Aim: versus.AtMost(1), Timed: openssl.StartFinish}}
 }
 
-func openSSLDiff(waits int, aim float64) []versus.Side {
-	return []versus.Side{{Name: openSSL, Aim: versus.AtMost(aim), Timed: func(n int) time.Duration {
+func openSSLDiff(waits int, aim versus.Aim) []versus.Side {
+	return []versus.Side{{Name: openSSL, Aim: aim, Timed: func(n int) time.Duration {
 		return openssl.Diff(n, waits)
 	}}}
 }
@@ -29,7 +29,7 @@ func openSSLDiff(waits int, aim float64) []versus.Side {
 // TestOpenSSL: the loops check themselves, and take time.
 func TestOpenSSL(t *testing.T) {
 	for name, sides := range map[string][]versus.Side{
-		"resume": openSSLResume(), "start and finish": openSSLStartFinish(), "diff": openSSLDiff(1000, 0),
+		"resume": openSSLResume(), "start and finish": openSSLStartFinish(), "diff": openSSLDiff(1000, versus.Aim{}),
 	} {
 		if took := sides[0].Timed(1000); took <= 0 {
 			t.Errorf("%s: 1,000 steps took %v", name, took)
