@@ -50,7 +50,7 @@ func main() {
 		}()
 	}
 	at := uintptr(unsafe.Pointer(&info))
-	for i, end := 0, time.Now().Add(20*time.Second); time.Now().Before(end); i++ {
+	for i, end := 0, time.Now().Add(10*time.Second); time.Now().Before(end); i++ {
 		info.count, info.handle, info.events = 1, first+windows.Handle(4*(i%16)), 1
 		procControl.Call(uintptr(helper), 0, 0, 0, uintptr(unsafe.Pointer(&status)), ioctlAfdPoll,
 			at, unsafe.Sizeof(info), at, unsafe.Sizeof(info))
