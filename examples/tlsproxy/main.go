@@ -26,6 +26,7 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	collectEarly()
 	err := run(ctx, os.Args[1:], os.Stdout, func(*proxy) {})
 	switch {
 	case err == nil:
