@@ -94,7 +94,7 @@ func (c *Conn) connected(j jobs.Job) (syscall.Errno, error) {
 	}
 	for e == syscall.EINPROGRESS {
 		if err := j.Wait(fd, waitctx.Writable); err != nil {
-			return 0, err
+			return 0, waitError(err)
 		}
 		e = sysConnected(c.fd())
 	}

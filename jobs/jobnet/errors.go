@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"syscall"
+
+	"bide/jobs"
 )
 
 // ErrWouldBlock is what TryRead and its kin return instead of waiting. It is a
@@ -22,6 +24,15 @@ var (
 	errForeign = errors.New("jobnet: the job is not one of the connection's scheduler")
 	errLost    = errors.New("jobnet: the job of this call ended before the call")
 )
+
+// waitError is a wait's error as package net has it: what closes a scheduler
+// closes its connections.
+func waitError(err error) error {
+	if errors.Is(err, jobs.ErrClosed) {
+		return net.ErrClosed
+	}
+	return err
+}
 
 // bare reports whether err is returned as it is, since callers compare it with
 // ==; other errors are wrapped as package net does.

@@ -1,7 +1,6 @@
 package jobnet
 
 import (
-	"errors"
 	"net"
 	"os"
 	"sync/atomic"
@@ -262,10 +261,8 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		return k.closedError()
 	case err == os.ErrDeadlineExceeded && k.nudges != nudges:
 		return k.check(h)
-	case errors.Is(err, jobs.ErrClosed):
-		return net.ErrClosed
 	}
-	return err
+	return waitError(err)
 }
 
 // breathe is called before a call that may not pause, and pauses j every so
@@ -285,7 +282,7 @@ func (k *socket) tired() bool {
 
 func (k *socket) rest(j jobs.Job) error {
 	k.streak = 0
-	return j.Sleep(0)
+	return waitError(j.Sleep(0))
 }
 
 // run has a job do fn, and waits for it. It is what the calls of other

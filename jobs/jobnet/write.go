@@ -108,5 +108,5 @@ func (c *Conn) lock(j jobs.Job, m *jobs.Mutex) error {
 	if err != nil && c.life.isClosed() {
 		return net.ErrClosed
 	}
-	return err
+	return waitError(err)
 }
