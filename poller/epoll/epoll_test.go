@@ -135,6 +135,7 @@ func TestParkFollowsTheSet(t *testing.T) {
 			got := make(chan waitctx.Token, 1)
 			go func() {
 				dst := make([]waitctx.Event, 1)
+				epoll.Park(p.(*epoll.Poller))
 				p.Wait(dst, -1)
 				got <- dst[0].Token
 			}()
