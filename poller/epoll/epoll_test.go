@@ -78,6 +78,28 @@ func TestDeleteOfANumberThatIsSomethingElse(t *testing.T) {
 	}
 }
 
+// A loop that has a timer pending blocks no thread either, until just before.
+func TestParkWithATimeout(t *testing.T) {
+	p := open(t)
+	defer p.Close()
+	parked := func(timeout time.Duration) bool {
+		t.Helper()
+		if n, err := p.Wait(make([]waitctx.Event, 1), timeout); n != 0 || err != nil {
+			t.Fatalf("Wait(%v) = %d, %v, want 0, nil", timeout, n, err)
+		}
+		return epoll.Parked(p.(*epoll.Poller))
+	}
+	if parked(time.Millisecond) {
+		t.Error("Wait(1ms) parked, and so was late")
+	}
+	timeout := 20 * time.Millisecond // may be nearly over before a slow machine gets to sleep
+	for ; !parked(timeout); timeout *= 4 {
+		if timeout > 5*time.Second {
+			t.Fatalf("Wait(%v) did not park", timeout)
+		}
+	}
+}
+
 // A Wait that parks with a timeout leaves a deadline with the netpoller, of
 // which a later one must not hear.
 func TestParkForgetsEarlierTimeouts(t *testing.T) {

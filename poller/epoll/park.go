@@ -81,7 +81,7 @@ func (k *parking) park(size uintptr, end time.Time) (rows int, slept bool, errno
 	switch err := k.conn.Read(k.ask); {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		k.setDeadline(time.Time{})
-		return 0, true, 0
+		return 0, false, 0 // it may have passed before: that is no brief sleep
 	case err != nil:
 		k.off = true
 		return 0, false, 0
