@@ -69,24 +69,11 @@ func TestHandle(t *testing.T) {
 				out.WriteString(line + "\n")
 				want.WriteString(line + "\n")
 			}
-			go func() {
-				for b := []byte(out.String()); len(b) > 0; {
-					most := 300
-					if n == 0 {
-						most = len(b) // all at once
-					}
-					m, err := c.Write(b[:min(len(b), 1+r.IntN(most))])
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					b = b[m:]
-				}
-			}()
-			got := make([]byte, want.Len())
-			if _, err := io.ReadFull(c, got); err != nil || string(got) != want.String() {
-				t.Errorf("client %d got other lines (%v)", n, err)
+			size := func() int { return 1 + r.IntN(300) }
+			if n == 0 {
+				size = out.Len // all at once
 			}
+			exchange(t, c, out.String(), want.String(), size)
 		})
 	}
 	clients.Wait()

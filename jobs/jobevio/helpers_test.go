@@ -174,3 +174,23 @@ func lines(fn func(c *jobevio.Conn, line string) (paused bool)) func(*jobevio.Co
 		}
 	}
 }
+
+// exchange sends out in pieces of the sizes that size says, and reads meanwhile
+// what has to come back.
+func exchange(t *testing.T, c net.Conn, out, want string, size func() int) {
+	t.Helper()
+	go func() {
+		for b := []byte(out); len(b) > 0; {
+			m, err := c.Write(b[:min(len(b), size())])
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b = b[m:]
+		}
+	}()
+	got := make([]byte, len(want))
+	if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+		t.Errorf("%v got other lines than it sent (%v)", c.LocalAddr(), err)
+	}
+}

@@ -454,20 +454,7 @@ func TestFragments(t *testing.T) {
 				}
 				want.WriteString(line + "\n")
 			}
-			go func() {
-				for b := []byte(out.String()); len(b) > 0; {
-					m, err := c.Write(b[:min(len(b), 1+r.IntN(300))])
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					b = b[m:]
-				}
-			}()
-			got := make([]byte, want.Len())
-			if _, err := io.ReadFull(c, got); err != nil || string(got) != want.String() {
-				t.Errorf("client %d got other lines (%v)", n, err)
-			}
+			exchange(t, c, out.String(), want.String(), func() int { return 1 + r.IntN(300) })
 		})
 	}
 	clients.Wait()
