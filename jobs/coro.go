@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"iter"
 	"runtime/debug"
+
+	"bide/internal/prefetch"
 )
 
 // ErrGoexit is the error of a job that ended by runtime.Goexit.
@@ -34,12 +36,13 @@ func (e *PanicError) Unwrap() error {
 // It is stopped only when idle, after its task has ended, so that a yield
 // within a task always comes back.
 type coro struct {
-	resume func() (Status, bool)
-	stop   func()
-	yield  func(Status) bool
-	t      *task
-	dead   bool   // Goexit is under way in it: not to be reused
-	goid   uint64 // of its goroutine, for the watchdog; 0 until asked for
+	resume    func() (Status, bool)
+	stop      func()
+	yield     func(Status) bool
+	t         *task
+	goroutine uintptr // to prefetch by
+	goid      uint64  // of its goroutine, for the watchdog; 0 until asked for
+	dead      bool    // Goexit is under way in it: not to be reused
 }
 
 func newCoro() *coro {
@@ -55,7 +58,7 @@ func (c *coro) give(t *task) {
 
 // loop runs the tasks it is given, until stop.
 func (c *coro) loop(yield func(Status) bool) {
-	c.yield = yield
+	c.yield, c.goroutine = yield, prefetch.G()
 	for {
 		c.run()
 		if s := c.t.s; s != nil && s.budget > 0 && s.another(c) {
@@ -90,7 +93,7 @@ func (c *coro) run() {
 		panic(errDiscarded) // or discard would see the Goexit
 	}()
 	t := c.t
-	t.begin(c.yield)
+	t.begin(c)
 	t.err = t.fn(Job{t, t.gen})
 	t.state = stateDone
 }

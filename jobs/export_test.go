@@ -39,3 +39,6 @@ func (q *Queue) Numbers() (all []int, last int) {
 
 // SourceSize is what a Watch takes besides its context.
 const SourceSize = unsafe.Sizeof(source{})
+
+// PausedAt is where a job paused and on which goroutine, as far as the loop knows.
+func PausedAt(j Job) (sp, goroutine uintptr) { return j.t.sp, j.t.goroutine }

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"unsafe"
 
+	"bide/internal/prefetch"
 	"bide/waitctx"
 )
 
@@ -51,8 +53,8 @@ var errLate = os.ErrDeadlineExceeded
 // force: a job that retries on ErrCanceled must not spin the loop.
 const maxDefied = 1000
 
-// task is what a Job points to. It is pooled: gen tells its jobs apart. What a
-// resume and a pause touch is in the first 128 bytes, two cache lines.
+// task is what a Job points to. It is pooled: gen tells its jobs apart. What the
+// loop touches to resume it is in the first 128 bytes, two cache lines.
 type task struct {
 	// These and pause are not in run, where each use of them would count as one
 	// more step in the compiler's decision to inline Job.Pause.
@@ -80,14 +82,18 @@ type run struct {
 	became       waitctx.Ready    // that wait
 	lastPlace    uint16
 
-	src    *source // it is paused on
-	queue  *queue  // it is in
-	after  *task   // of queue
-	prior  *task
+	src   *source // it is paused on
+	queue *queue  // it is in
+	after *task   // of queue
+	prior *task
+	stop  *error // why its waits fail: cancelled, or past its deadline
+	born  int64  // loop time of the first pause plus one, 0 before
+
+	// To prefetch by: where it paused, and its goroutine. 0 for not known.
+	sp, goroutine uintptr
+
 	own    *source
-	stop   *error // why its waits fail: cancelled, or past its deadline
 	lastFD waitctx.FD
-	born   int64 // loop time of the first pause plus one, 0 before
 
 	late    bool // stop is a deadline's
 	nested  bool // by Job.Run
@@ -128,13 +134,13 @@ func (t *task) reset() {
 }
 
 // begin is called on the coroutine before the job's function.
-func (t *task) begin(yield func(Status) bool) {
-	t.yield = yield
+func (t *task) begin(c *coro) {
+	t.yield, t.goroutine = c.yield, c.goroutine
 	switch {
 	case t.s == nil:
-		t.pause = yield
+		t.pause = c.yield
 	case t.s.dog != nil:
-		t.s.dog.begun(t.co)
+		t.s.dog.begun(c)
 	}
 }
 
@@ -168,10 +174,31 @@ func (t *task) choosePause() {
 // switch is written out instead, since every frame between it and the job is
 // one more return that the processor predicts wrongly.
 func (t *task) block(on pausedOn) error {
-	t.on, t.state = on, statePaused
+	t.pausing(on)
 	t.yield(Paused)
 	return t.resumed()
 }
+
+// pausing is called where the task pauses next.
+func (t *task) pausing(on pausedOn) {
+	var here byte
+	t.on, t.state, t.sp = on, statePaused, uintptr(unsafe.Pointer(&here))
+}
+
+// expect fetches into the caches what resuming the task touches, ahead of that.
+func (t *task) expect() {
+	if t.sp == 0 {
+		return
+	}
+	prefetch.Coroutine(t.sp, t.goroutine, closure(&t.next), closure(&t.yield))
+	prefetch.Around(uintptr(unsafe.Pointer(&t.own)))
+	if t.src != nil {
+		prefetch.Around(uintptr(unsafe.Pointer(t.src.wc))) // and what it is embedded in, as a rule a connection
+	}
+}
+
+// closure is where a function value points.
+func closure[F any](f *F) uintptr { return *(*uintptr)(unsafe.Pointer(f)) }
 
 // resumed is what a wait returns.
 func (t *task) resumed() error {

@@ -51,6 +51,9 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 	low := min(lowPerTurn, s.low.n)
 	s.from, s.budget = &s.high, s.high.n
 	s.stats.Resumes += uint64(s.budget + low)
+	if s.budget > 0 {
+		s.high.first().expect() // and each of the others one ahead
+	}
 	for {
 		if s.budget == 0 {
 			if low == 0 {
@@ -59,6 +62,9 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 			s.from, s.budget, low = &s.low, low, 0
 		}
 		t := s.beforeStep()
+		if s.budget > 0 {
+			s.from.first().expect()
+		}
 		t.next() // right here: see task.block
 		if t = s.ran; t.state == stateDone || t.born == 0 {
 			s.afterStep(t)

@@ -37,7 +37,7 @@ func (t *task) awaits(src *source, place int32) {
 	}
 	t.src, t.place, t.fired = src, place, 0
 	src.waiters.push(t)
-	t.on, t.state = onWaits, statePaused
+	t.pausing(onWaits)
 }
 
 // waitForAny is Pause on a scheduler.

@@ -41,7 +41,7 @@ func (j Job) Park() error {
 	}
 	t.signal.enable(t.gen)
 	if t.signal.park() {
-		t.on, t.state = onWaker, statePaused
+		t.pausing(onWaker)
 	} else {
 		t.s.runnable(t, nil)
 	}

@@ -1,0 +1,45 @@
+#include "textflag.h"
+
+// See prefetch_amd64.s for what is fetched of a goroutine.
+
+// func Coroutine(sp, goroutine, next, yield uintptr)
+TEXT ·Coroutine(SB), NOSPLIT, $0-32
+	MOVD	sp+0(FP), R0
+	MOVD	goroutine+8(FP), R1
+	MOVD	next+16(FP), R2
+	MOVD	yield+24(FP), R3
+	PRFM	(R2), PLDL1KEEP
+	PRFM	(R1), PLDL1KEEP
+	PRFM	64(R1), PLDL1KEEP
+	PRFM	128(R1), PLDL1KEEP
+	PRFM	208(R1), PLDL1KEEP
+	PRFM	384(R1), PLDL1KEEP
+	SUB	$192, R0
+	PRFM	(R0), PLDL1KEEP
+	PRFM	64(R0), PLDL1KEEP
+	PRFM	128(R0), PLDL1KEEP
+	PRFM	192(R0), PLDL1KEEP
+	PRFM	256(R0), PLDL1KEEP
+	PRFM	320(R0), PLDL1KEEP
+	PRFM	384(R0), PLDL1KEEP
+	PRFM	448(R0), PLDL1KEEP
+	PRFM	512(R0), PLDL1KEEP
+	PRFM	576(R0), PLDL1KEEP
+	PRFM	640(R0), PLDL1KEEP
+	PRFM	(R3), PLDL1KEEP
+	RET
+
+// func Around(p uintptr)
+TEXT ·Around(SB), NOSPLIT, $0-8
+	MOVD	p+0(FP), R0
+	SUB	$64, R0
+	PRFM	(R0), PLDL1KEEP
+	PRFM	64(R0), PLDL1KEEP
+	PRFM	128(R0), PLDL1KEEP
+	RET
+
+// func G() uintptr
+TEXT ·G(SB), NOSPLIT, $0-8
+	MOVD	g, R0
+	MOVD	R0, ret+0(FP)
+	RET
