@@ -262,10 +262,11 @@ func (c *WaitCtx) Find(t Token) (key any, id ID, w Wait, ok bool) {
 		return nil, 0, Wait{}, false
 	}
 	e := c.at(p)
-	if e.state == unused || e.gone {
+	if !e.found() {
 		return nil, 0, Wait{}, false
 	}
-	return e.key, e.id, c.wait(p), true
+	c.wait(&w, p)
+	return e.key, e.id, w, true
 }
 
 // Lookup is Find for a consumer that wants only the registration's name.
@@ -275,7 +276,7 @@ func (c *WaitCtx) Lookup(t Token) (ID, FD, bool) {
 		return 0, 0, false
 	}
 	e := c.at(p)
-	return e.id, e.fd, e.state != unused && !e.gone
+	return e.id, e.fd, e.found()
 }
 
 // placeOf is the place that a token of this bound context means.

@@ -124,6 +124,9 @@ const (
 func linkTo(place int32) link { return link(place + 1) }
 func (l link) place() int32   { return int32(l) - 1 }
 
+// found reports whether the entry is found by its key.
+func (e *entry) found() bool { return e.state != unused && !e.gone }
+
 func (c *WaitCtx) at(place int32) *entry {
 	if place == 0 {
 		return &c.first
@@ -131,14 +134,15 @@ func (c *WaitCtx) at(place int32) *entry {
 	return &c.more.rest[place-1].entry
 }
 
-// wait puts the wait at a place together again.
-func (c *WaitCtx) wait(place int32) Wait {
+// wait puts the wait at a place together again, in w, which is zero. Returned it
+// would be copied, by loads that are wider than the stores before them, and so
+// have to wait for those.
+func (c *WaitCtx) wait(w *Wait, place int32) {
 	e := c.at(place)
-	w := Wait{FD: e.fd, Interest: e.interest, Kind: e.kind, Cleanup: e.cleanup}
+	w.FD, w.Interest, w.Kind, w.Cleanup = e.fd, e.interest, e.kind, e.cleanup
 	if c.more != nil {
 		w.Data = *c.more.dataOf(place)
 	}
-	return w
 }
 
 // dataOf is where the Data of the wait at a place is kept.
@@ -164,7 +168,7 @@ func (c *WaitCtx) find(key any) int32 {
 	if c.live == 0 {
 		return -1
 	}
-	if e := &c.first; e.key == key && e.state != unused && !e.gone {
+	if e := &c.first; e.found() && e.key == key {
 		return 0
 	}
 	m := c.more
@@ -180,7 +184,7 @@ func (c *WaitCtx) find(key any) int32 {
 		return -1
 	}
 	for i := range m.rest {
-		if e := &m.rest[i]; e.key == key && e.state != unused && !e.gone {
+		if e := &m.rest[i]; e.found() && e.key == key {
 			return int32(i) + 1
 		}
 	}
@@ -272,7 +276,7 @@ func (c *WaitCtx) index() {
 	m := c.extra()
 	m.places = make(map[any]int32, 2*mapFrom)
 	for p := range c.size() {
-		if e := c.at(p); e.state != unused && !e.gone {
+		if e := c.at(p); e.found() {
 			m.places[e.key] = p
 		}
 	}
@@ -305,18 +309,18 @@ func (c *WaitCtx) mark(p int32, e *entry) {
 // Replace puts w in the place of the wait under key and hands the old one back
 // without its cleanup, as Clear followed by Set: a new registration, even for
 // the same descriptor. It returns ErrNoKey if there is none.
-func (c *WaitCtx) Replace(key any, w Wait) (Wait, error) {
-	if err := c.check(key, w.FD, w.Interest); err != nil {
-		return Wait{}, err
+func (c *WaitCtx) Replace(key any, w Wait) (old Wait, err error) {
+	if err = c.check(key, w.FD, w.Interest); err != nil {
+		return old, err
 	}
 	p := c.find(key)
 	if p < 0 {
-		return Wait{}, ErrNoKey
+		return old, ErrNoKey
 	}
 	if c.used >= MaxWaits && c.at(p).state != fresh {
-		return Wait{}, ErrFull
+		return old, ErrFull
 	}
-	old := c.wait(p)
+	c.wait(&old, p)
 	c.drop(p, false)
 	return old, c.insert(key, w)
 }
@@ -342,24 +346,25 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 }
 
 // Get returns the wait under key.
-func (c *WaitCtx) Get(key any) (Wait, bool) {
+func (c *WaitCtx) Get(key any) (w Wait, ok bool) {
 	if p := c.find(key); p >= 0 {
-		return c.wait(p), true
+		c.wait(&w, p)
+		return w, true
 	}
-	return Wait{}, false
+	return w, false
 }
 
 // Clear removes the wait under key and hands it back; its cleanup does not run
 // and its descriptor is the caller's again. To close the descriptor use
 // Release instead: here the kernel may still hold it until the delete has been
 // applied.
-func (c *WaitCtx) Clear(key any) (Wait, bool) {
+func (c *WaitCtx) Clear(key any) (w Wait, ok bool) {
 	if p := c.find(key); p >= 0 {
-		w := c.wait(p)
+		c.wait(&w, p)
 		c.drop(p, false)
 		return w, true
 	}
-	return Wait{}, false
+	return w, false
 }
 
 // Release removes the wait under key and runs its cleanup once the delete is
@@ -434,7 +439,8 @@ func (c *WaitCtx) cleanups() {
 	for c.doom != 0 {
 		p := c.doom.place()
 		e := c.at(p)
-		key, w := e.key, c.wait(p)
+		key, w := e.key, Wait{}
+		c.wait(&w, p)
 		c.doom = e.next
 		c.recycle(p, e)
 		w.Cleanup(key, w)
@@ -446,7 +452,13 @@ func (c *WaitCtx) cleanups() {
 func (c *WaitCtx) All() iter.Seq2[any, Wait] {
 	return func(yield func(any, Wait) bool) {
 		for p := range c.size() {
-			if e := c.at(p); e.state != unused && !e.gone && !yield(e.key, c.wait(p)) {
+			e := c.at(p)
+			if !e.found() {
+				continue
+			}
+			var w Wait
+			c.wait(&w, p)
+			if !yield(e.key, w) {
 				return
 			}
 		}
@@ -475,7 +487,7 @@ func (c *WaitCtx) Close() error {
 	}
 	c.closed = true
 	for p := int32(0); p < c.size(); p++ { // the last drop may let go of rest
-		if e := c.at(p); e.state != unused && !e.gone {
+		if e := c.at(p); e.found() {
 			c.drop(p, true)
 		}
 	}
