@@ -30,7 +30,7 @@ func (p *Poller) block(size uintptr, timeout time.Duration) (int, unix.Errno) {
 		p.scratch.noPwait2 = true
 		p.mu.Unlock()
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), size,
+	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), size,
 		uintptr(millis(timeout)), 0, 0)
 	if errno != 0 {
 		return 0, errno
@@ -45,7 +45,7 @@ func (p *Poller) pwait2(size uintptr, timeout time.Duration) (int, unix.Errno) {
 		p.scratch.timeout = [2]int64{int64(timeout / time.Second), int64(timeout % time.Second)}
 		ts = unsafe.Pointer(&p.scratch.timeout)
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.set), p.buffer(), size,
+	n, _, errno := syscall.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(p.set), p.buffer(), size,
 		uintptr(ts), 0, 0)
 	if errno != 0 {
 		return 0, errno

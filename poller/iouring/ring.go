@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"os"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 
@@ -206,7 +207,7 @@ func (r *ring) overflown() bool { return atomic.LoadUint32(r.sq.flags)&sqOverflo
 // scheduler need not hear of it.
 func (r *ring) submit(a *arg) unix.Errno {
 	a.ts = 0
-	_, _, errno := unix.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.staged()), 0,
+	_, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(r.staged()), 0,
 		r.flags, uintptr(unsafe.Pointer(a)), argSize)
 	return errno
 }
@@ -220,7 +221,7 @@ func (r *ring) wait(a *arg, staged uint32, timeout time.Duration) unix.Errno {
 		a.sec, a.ns = int64(timeout/time.Second), int64(timeout%time.Second)
 		a.ts = uint64(uintptr(unsafe.Pointer(&a.sec)))
 	}
-	_, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(staged), 1,
+	_, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.fd), uintptr(staged), 1,
 		r.flags, uintptr(unsafe.Pointer(a)), argSize)
 	return errno
 }
