@@ -190,11 +190,12 @@ func (t *task) expect() {
 	if t.sp == 0 {
 		return
 	}
-	prefetch.Coroutine(t.sp, t.goroutine, closure(&t.next), closure(&t.yield))
-	prefetch.Around(uintptr(unsafe.Pointer(&t.own)))
+	rest := uintptr(unsafe.Pointer(&t.own))
+	wc := rest
 	if t.src != nil {
-		prefetch.Around(uintptr(unsafe.Pointer(t.src.wc))) // and what it is embedded in, as a rule a connection
+		wc = uintptr(unsafe.Pointer(t.src.wc))
 	}
+	prefetch.Job(t.sp, t.goroutine, closure(&t.next), closure(&t.yield), rest, wc)
 }
 
 // closure is where a function value points.

@@ -4,19 +4,20 @@
 // coroexit, lockedm, and coroarg: from 0, 144, 208 and 384 in Go 1.26. Should
 // they move, less is gained.
 
-// func Coroutine(sp, goroutine, next, yield uintptr)
-TEXT ·Coroutine(SB), NOSPLIT, $0-32
+// func Job(sp, goroutine, next, yield, rest, wc uintptr)
+TEXT ·Job(SB), NOSPLIT, $0-48
 	MOVQ	sp+0(FP), AX
 	MOVQ	goroutine+8(FP), BX
 	MOVQ	next+16(FP), CX
 	MOVQ	yield+24(FP), DX
+	MOVQ	rest+32(FP), SI
+	MOVQ	wc+40(FP), DI
 	PREFETCHT0	(CX)
 	PREFETCHT0	(BX)
 	PREFETCHT0	64(BX)
 	PREFETCHT0	128(BX)
 	PREFETCHT0	208(BX)
 	PREFETCHT0	384(BX)
-	PREFETCHT0	-192(AX)
 	PREFETCHT0	-128(AX)
 	PREFETCHT0	-64(AX)
 	PREFETCHT0	(AX)
@@ -25,17 +26,10 @@ TEXT ·Coroutine(SB), NOSPLIT, $0-32
 	PREFETCHT0	192(AX)
 	PREFETCHT0	256(AX)
 	PREFETCHT0	320(AX)
-	PREFETCHT0	384(AX)
-	PREFETCHT0	448(AX)
+	PREFETCHT0	(SI)
+	PREFETCHT0	-64(DI)
+	PREFETCHT0	(DI)
 	PREFETCHT0	(DX)
-	RET
-
-// func Around(p uintptr)
-TEXT ·Around(SB), NOSPLIT, $0-8
-	MOVQ	p+0(FP), AX
-	PREFETCHT0	-64(AX)
-	PREFETCHT0	(AX)
-	PREFETCHT0	64(AX)
 	RET
 
 // func G() uintptr

@@ -2,19 +2,22 @@
 
 // See prefetch_amd64.s for what is fetched of a goroutine.
 
-// func Coroutine(sp, goroutine, next, yield uintptr)
-TEXT ·Coroutine(SB), NOSPLIT, $0-32
+// func Job(sp, goroutine, next, yield, rest, wc uintptr)
+TEXT ·Job(SB), NOSPLIT, $0-48
 	MOVD	sp+0(FP), R0
 	MOVD	goroutine+8(FP), R1
 	MOVD	next+16(FP), R2
 	MOVD	yield+24(FP), R3
+	MOVD	rest+32(FP), R4
+	MOVD	wc+40(FP), R5
+	SUB	$128, R0
+	SUB	$64, R5
 	PRFM	(R2), PLDL1KEEP
 	PRFM	(R1), PLDL1KEEP
 	PRFM	64(R1), PLDL1KEEP
 	PRFM	128(R1), PLDL1KEEP
 	PRFM	208(R1), PLDL1KEEP
 	PRFM	384(R1), PLDL1KEEP
-	SUB	$192, R0
 	PRFM	(R0), PLDL1KEEP
 	PRFM	64(R0), PLDL1KEEP
 	PRFM	128(R0), PLDL1KEEP
@@ -23,19 +26,10 @@ TEXT ·Coroutine(SB), NOSPLIT, $0-32
 	PRFM	320(R0), PLDL1KEEP
 	PRFM	384(R0), PLDL1KEEP
 	PRFM	448(R0), PLDL1KEEP
-	PRFM	512(R0), PLDL1KEEP
-	PRFM	576(R0), PLDL1KEEP
-	PRFM	640(R0), PLDL1KEEP
+	PRFM	(R4), PLDL1KEEP
+	PRFM	(R5), PLDL1KEEP
+	PRFM	64(R5), PLDL1KEEP
 	PRFM	(R3), PLDL1KEEP
-	RET
-
-// func Around(p uintptr)
-TEXT ·Around(SB), NOSPLIT, $0-8
-	MOVD	p+0(FP), R0
-	SUB	$64, R0
-	PRFM	(R0), PLDL1KEEP
-	PRFM	64(R0), PLDL1KEEP
-	PRFM	128(R0), PLDL1KEEP
 	RET
 
 // func G() uintptr

@@ -2,11 +2,8 @@
 
 package prefetch
 
-// Coroutine does nothing here.
-func Coroutine(sp, goroutine, next, yield uintptr) {}
-
-// Around does nothing here.
-func Around(p uintptr) {}
+// Job does nothing here.
+func Job(sp, goroutine, next, yield, rest, wc uintptr) {}
 
 // G is 0 here, for not known.
 func G() uintptr { return 0 }

@@ -6,8 +6,7 @@ import "testing"
 
 func TestNoAddressFaults(t *testing.T) {
 	for _, p := range []uintptr{0, 1, 1 << 20, 1 << 62, ^uintptr(0)} {
-		Coroutine(p, p, p, p)
-		Around(p)
+		Job(p, p, p, p, p, p)
 	}
 }
 
