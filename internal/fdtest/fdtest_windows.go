@@ -147,7 +147,7 @@ func duplicate(h windows.Handle) (windows.Handle, error) {
 // call for that: it duplicates g until the system hands the number out again.
 func (f *File) Reopen(g *File) *File {
 	f.t.Helper()
-	d := f.TryReopen(g)
+	d := f.reopen(g, 30)
 	if d == nil {
 		f.t.Fatalf("handle %#x was not to be had again: it is %q now", f.num, typeName(f.num))
 	}
@@ -158,8 +158,15 @@ func (f *File) Reopen(g *File) *File {
 // out soon.
 func (f *File) TryReopen(g *File) *File {
 	f.t.Helper()
+	return f.reopen(g, 3)
+}
+
+// reopen tries several times: now and then another thread has a number for a
+// moment that makes the duplicate end up elsewhere.
+func (f *File) reopen(g *File, tries int) *File {
+	f.t.Helper()
 	f.Close()
-	for range 3 {
+	for range tries {
 		if h, ok := g.dupAs(windows.Handle(f.num)); ok {
 			d := newFile(f.t, h, true)
 			d.peer = g.peer
