@@ -42,6 +42,23 @@ var startup = sync.OnceFunc(func() {
 	makeThreads(16)
 })
 
+// prepare is called at a test's start. There has to be ballast below the number of
+// each file, and one that the system has given up since would be a file's.
+func prepare() {
+	startup()
+	for {
+		e, err := windows.CreateEvent(nil, 1, 0, nil)
+		if err != nil {
+			return
+		}
+		if len(ballast) > 0 && e > ballast[len(ballast)-1] {
+			windows.CloseHandle(e)
+			return
+		}
+		ballast = append(ballast, e)
+	}
+}
+
 // makeThreads has Go start so many threads. Each has events of its own, and one
 // that is started later may get the number that Reopen waits for.
 func makeThreads(n int) {
@@ -149,7 +166,7 @@ func (f *File) Reopen(g *File) *File {
 	f.t.Helper()
 	d := f.reopen(g, 30)
 	if d == nil {
-		f.t.Fatalf("handle %#x was not to be had again: it is %q now", f.num, typeName(f.num))
+		f.t.Fatalf("handle %#x was not to be had again: it is %q now, and the ballast %#x", f.num, typeName(f.num), ballast)
 	}
 	return d
 }

@@ -202,7 +202,7 @@ func ProcessorTime(t testing.TB) time.Duration {
 // it first: what is registered with t.Cleanup earlier runs later.
 func Check(t testing.TB) {
 	t.Helper()
-	startup()
+	prepare()
 	before := Numbers(t)
 	t.Cleanup(func() {
 		if after := Numbers(t); !slices.Equal(before, after) {
