@@ -36,13 +36,12 @@ func (e *PanicError) Unwrap() error {
 // It is stopped only when idle, after its task has ended, so that a yield
 // within a task always comes back.
 type coro struct {
-	resume    func() (Status, bool)
+	resume    func() (Status, bool) // nil once Goexit is under way in it: not to be reused
 	stop      func()
 	yield     func(Status) bool
 	t         *task
 	goroutine uintptr // to prefetch by
 	goid      uint64  // of its goroutine, for the watchdog; 0 until asked for
-	dead      bool    // Goexit is under way in it: not to be reused
 }
 
 func newCoro() *coro {
@@ -50,6 +49,8 @@ func newCoro() *coro {
 	c.resume, c.stop = iter.Pull(c.loop)
 	return c
 }
+
+func (c *coro) dead() bool { return c.resume == nil }
 
 // give has the coroutine run t when it is next resumed.
 func (c *coro) give(t *task) {
@@ -88,7 +89,7 @@ func (c *coro) run() {
 		if t.errExit != nil {
 			t.err = t.errExit
 		}
-		c.dead = true
+		c.resume = nil
 		c.yield(Finished)
 		panic(errDiscarded) // or discard would see the Goexit
 	}()
@@ -110,7 +111,7 @@ func (s *Scheduler) lend(t *task) {
 
 // giveBack keeps a coroutine whose job has ended for the next.
 func (s *Scheduler) giveBack(c *coro) {
-	if c.dead {
+	if c.dead() {
 		c.discard()
 		return
 	}
@@ -138,7 +139,7 @@ var errDiscarded = errors.New("jobs: discarded")
 // out, which iter.Pull passes on in the Goexit's place. Another goroutine could
 // take the Goexit, but not for a coroutine of a locked thread.
 func (c *coro) discard() {
-	if c.dead {
+	if c.dead() {
 		defer func() {
 			if v := recover(); v != nil && v != errDiscarded {
 				panic(v)

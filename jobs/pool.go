@@ -135,7 +135,7 @@ func (t *task) finishPooled() error {
 	if !t.nested {
 		p.live--
 	}
-	if co.dead {
+	if co.dead() {
 		co.discard()
 		co = newCoro()
 	}
