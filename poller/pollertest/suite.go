@@ -194,19 +194,24 @@ func (s *suite) silent() {
 }
 
 // idle fails if waiting for d costs processor time: a source the poller still
-// hears of but does not report.
+// hears of but does not report. That would cost it each time, so that it has three:
+// a collection, or qemu-user translating code, costs once.
 func (s *suite) idle(d time.Duration) {
 	s.Helper()
-	before, start := processorTime(s), time.Now()
-	for _, e := range s.wait(16, d) {
-		s.Fatalf("Wait told token %#x (%s), want silence", e.Token, readyString(e.Ready))
+	var used time.Duration
+	for range 3 {
+		before, start := processorTime(s), time.Now()
+		for _, e := range s.wait(16, d) {
+			s.Fatalf("Wait told token %#x (%s), want silence", e.Token, readyString(e.Ready))
+		}
+		if took := time.Since(start); took < d {
+			s.Fatalf("Wait(%v) returned after %v", d, took)
+		}
+		if used = processorTime(s) - before; used <= max(d/20, 10*time.Millisecond) {
+			return
+		}
 	}
-	if took := time.Since(start); took < d {
-		s.Fatalf("Wait(%v) returned after %v", d, took)
-	}
-	if used := processorTime(s) - before; used > max(d/20, 10*time.Millisecond) {
-		s.Fatalf("an idle Wait(%v) used %v of processor time", d, used)
-	}
+	s.Fatalf("an idle Wait(%v) used %v of processor time, and about as much twice before", d, used)
 }
 
 // processorTime is what the process has used so far.
