@@ -164,7 +164,7 @@ func duplicate(h windows.Handle) (windows.Handle, error) {
 // call for that: it duplicates g until the system hands the number out again.
 func (f *File) Reopen(g *File) *File {
 	f.t.Helper()
-	d := f.reopen(g, 30)
+	d := f.TryReopen(g)
 	if d == nil {
 		f.t.Fatalf("handle %#x was not to be had again: it is %q now, and the ballast %#x", f.num, typeName(f.num), ballast)
 	}
@@ -175,15 +175,8 @@ func (f *File) Reopen(g *File) *File {
 // out soon.
 func (f *File) TryReopen(g *File) *File {
 	f.t.Helper()
-	return f.reopen(g, 3)
-}
-
-// reopen tries several times: now and then another thread has a number for a
-// moment that makes the duplicate end up elsewhere.
-func (f *File) reopen(g *File, tries int) *File {
-	f.t.Helper()
 	f.Close()
-	for range tries {
+	for range 3 {
 		if h, ok := g.dupAs(windows.Handle(f.num)); ok {
 			d := newFile(f.t, h, true)
 			d.peer = g.peer
