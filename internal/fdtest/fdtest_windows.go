@@ -161,12 +161,14 @@ func duplicate(h windows.Handle) (windows.Handle, error) {
 }
 
 // Reopen closes the handle and makes its number one of g's socket. There is no
-// call for that: it duplicates g until the system hands the number out again.
+// call for that: it duplicates g until the system hands the number out again. If
+// that fails, it ends the function that Retry runs.
 func (f *File) Reopen(g *File) *File {
 	f.t.Helper()
 	d := f.TryReopen(g)
 	if d == nil {
-		f.t.Fatalf("handle %#x was not to be had again: it is %q now, and the ballast %#x", f.num, typeName(f.num), ballast)
+		f.t.Logf("handle %#x was not to be had again: it is %q now, and the ballast %#x", f.num, typeName(f.num), ballast)
+		panic(errTaken)
 	}
 	return d
 }

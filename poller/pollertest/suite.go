@@ -30,10 +30,12 @@ func Test(t *testing.T, open func(t *testing.T) poller.Poller) {
 		for _, st := range list {
 			t.Run(st.name, func(t *testing.T) {
 				fdtest.Check(t)
-				s := &suite{T: t, open: open}
-				s.Poller = s.another()
-				s.caps = s.Caps()
-				st.run(s)
+				fdtest.Retry(t, func() {
+					s := &suite{T: t, open: open}
+					s.Poller = s.another()
+					s.caps = s.Caps()
+					st.run(s)
+				})
 			})
 		}
 	}
