@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	brief   = 100 * time.Microsecond // a sleep that the monitor does not notice
+	brief   = 100 * time.Microsecond // what the monitor does not notice
 	minPark = 5 * time.Millisecond   // with a timeout below it a Wait blocks
 	early   = 2 * time.Millisecond   // how long before its timeout a Wait ends to be parked
 )
+
+var started = time.Now()
 
 // parking has a Wait sleep on Go's own netpoller, which can watch an epoll set
 // as it watches a socket: the goroutine is parked, and no thread is blocked in a
@@ -25,7 +27,7 @@ const (
 // takes its processor away and stays awake for that. With one processor and
 // little traffic this cost more than the traffic. A sleep that is over before
 // the monitor looks costs nothing of the kind, and parking is two more system
-// calls: after a brief sleep the next one blocks.
+// calls: after two sleeps that ended soon after one another the next one blocks.
 //
 // Timers of the runtime are late by up to a millisecond. So the end of a timeout
 // is slept in the kernel.
@@ -35,7 +37,8 @@ type parking struct {
 	ask   func(uintptr) bool // fetches, and reports whether there was anything
 	off   bool               // the netpoller does not take the set
 	until time.Time          // when the netpoller gives up; zero for never
-	brief bool               // the last sleep was
+	woke  time.Duration      // when the last sleep ended, since started
+	brief bool               // that was soon after the one before had ended
 	size  uintptr
 	asked int // how often, in this park
 	rows  int
@@ -50,19 +53,20 @@ func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, slept bool, 
 	if k.conn == nil && !k.off {
 		k.off = k.open(p) != nil
 	}
-	began := time.Now()
 	slept = true
 	if k.off || k.brief || rest >= 0 && rest < minPark {
 		rows, errno = p.block(size, rest)
 	} else {
 		end := time.Time{}
 		if rest >= 0 {
-			end = began.Add(rest - early)
+			end = time.Now().Add(rest - early)
 		}
 		rows, slept, errno = k.park(size, end)
 	}
 	if slept {
-		k.brief = time.Since(began) < brief
+		now := time.Since(started)
+		k.brief = now-k.woke < brief
+		k.woke = now
 	}
 	return rows, slept, errno
 }
