@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -82,11 +81,12 @@ type Server struct {
 // server is one Serve.
 type server struct {
 	Server
-	limit    int // connections with this descriptor and up are refused
-	addrs    []net.Addr
-	stopping atomic.Bool
+	stopper
+	limit int // connections with this descriptor and up are refused
 
 	mu    sync.Mutex
+	addrs []net.Addr
+	begun time.Time // when evio started its loops
 	spare []*loop
 	loops map[unsafe.Pointer]*loop // by evio's
 	err   error                    // why it stops by itself
@@ -109,12 +109,14 @@ func (s *Server) Serve(ctx context.Context, addr ...string) error {
 		return err
 	}
 	defer r.release()
+	r.goroutine = goroutineID()
 	stopped := make(chan struct{})
 	leave := context.AfterFunc(ctx, func() { r.stop(); close(stopped) })
 	err := evio.Serve(evio.Events{
 		NumLoops: len(r.spare), LoadBalance: r.LoadBalance,
 		Serving: r.serving, Opened: r.opened, Data: r.data, Closed: r.closed,
 	}, addr...)
+	r.returned.Store(true)
 	if !leave() {
 		<-stopped
 		return context.Cause(ctx)
@@ -183,39 +185,6 @@ func (r *server) loopOf(theirs unsafe.Pointer) *loop {
 	return l
 }
 
-// fail stops the server for a reason of its own.
-func (r *server) fail(err error) {
-	r.mu.Lock()
-	if r.err == nil {
-		r.err = err
-	}
-	r.mu.Unlock()
-	r.stop()
-}
-
-// stop has evio's next callback answer Shutdown, and sees to it that there is
-// one: evio can be stopped in no other way.
-func (r *server) stop() {
-	if r.stopping.Swap(true) {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, l := range r.loops {
-		l.told.Store(true)
-		if l.knock() {
-			return // and if that connection closes first, Closed answers
-		}
-	}
-	for _, a := range r.addrs {
-		d := net.Dialer{Timeout: time.Second}
-		if c, err := d.Dial(a.Network(), a.String()); err == nil {
-			defer c.Close()
-			return
-		}
-	}
-}
-
 func (r *server) serving(s evio.Server) evio.Action {
 	r.mu.Lock()
 	r.addrs = s.Addrs
@@ -223,9 +192,12 @@ func (r *server) serving(s evio.Server) evio.Action {
 	if r.Listening != nil {
 		r.Listening(s.Addrs)
 	}
-	if r.stopping.Load() { // there was no address to dial yet
+	if r.asked.Load() { // there was no address to dial yet
 		return evio.Shutdown
 	}
+	r.mu.Lock()
+	r.begun = time.Now()
+	r.mu.Unlock()
 	return evio.None
 }
 
