@@ -43,6 +43,9 @@ func (r *server) stop() {
 	}
 	r.settle()
 	r.stopping.Store(true)
+	if r.returned.Load() { // and somebody else may listen there
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.loops {
