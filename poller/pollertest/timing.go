@@ -102,8 +102,12 @@ var wakeTests = []subtest{
 	}},
 	{"33 signals while waiting", func(s *suite) {
 		stop := s.signals()
+		defer stop()
 		for range 5 {
 			s.silent()
+		}
+		for range 50 { // a Wait may sleep otherwise when it has long to go
+			s.timed(3 * time.Millisecond)
 		}
 		for range 50 {
 			s.mustWake()
@@ -119,7 +123,6 @@ var wakeTests = []subtest{
 			s.expect(reg, waitctx.ReadyIn)
 			r.Drain()
 		}
-		stop()
 	}},
 }
 

@@ -20,7 +20,11 @@
 // Run it from the module's root, with the names of tables to plant only theirs.
 // The source stays as it is: the compiler is handed the broken file in place of
 // the other. Several faults are tried at a time, as many tests of a broken
-// package wait for what does not come. It exits 1 on survivors.
+// package wait for what does not come. It exits 1 on survivors, and names them
+// once more at the end.
+//
+// Flag -times runs the test of each fault so many times, all of which have to be
+// red: it finds the test that notices by chance, best on a busy machine.
 package main
 
 import (
@@ -30,6 +34,7 @@ import (
 	"log"
 	"os"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -40,41 +45,44 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("mutants: ")
 	atOnce := flag.Int("p", runtime.NumCPU()+1, "`faults` tried at a time")
+	times := flag.Int("times", 1, "runs of each broken test, `n` of n have to notice")
 	flag.Parse()
 	faults, err := parseAll(tables, flag.Args())
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := run(faults, max(1, *atOnce)); err != nil {
+	if err := run(faults, max(1, *atOnce), max(1, *times)); err != nil {
 		log.Fatal(err)
 	}
 }
 
-// run tries all faults, atOnce at a time, and fails on survivors.
-func run(faults []fault, atOnce int) error {
+// run tries all faults, atOnce at a time and each so many times, and fails on
+// survivors.
+func run(faults []fault, atOnce, times int) error {
 	dir, err := os.MkdirTemp("", "mutants")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	start, survived := time.Now(), 0
+	start := time.Now()
+	var survivors []string
 	unbroken, err := passUnbroken(dir, faults, atOnce)
 	if err != nil {
 		return err
 	}
-	try := func(i int) (outcome, error) { return faults[i].try(dir, i, unbroken[faults[i].named]) }
+	try := func(i int) (outcome, error) { return faults[i].try(dir, i, times, unbroken[faults[i].named]) }
 	err = inOrder(len(faults), atOnce, try, func(i int, o outcome) {
 		if !o.noticed {
-			survived++
+			survivors = append(survivors, faults[i].String())
 		}
 		fmt.Printf("%v %s (%.1f s)\n", o, faults[i], o.took.Seconds())
 	})
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d faults, %d survived, %.0f s\n", len(faults), survived, time.Since(start).Seconds())
-	if survived > 0 {
-		return fmt.Errorf("%d faults survived", survived)
+	fmt.Printf("%d faults, %d survived, %.0f s\n", len(faults), len(survivors), time.Since(start).Seconds())
+	if len(survivors) > 0 {
+		return fmt.Errorf("%d faults survived:\n%s", len(survivors), strings.Join(survivors, "\n"))
 	}
 	return nil
 }

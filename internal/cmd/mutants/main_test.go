@@ -18,7 +18,10 @@ func module(t *testing.T) {
 		"a/a.go": "package a\n\nfunc double(n int) int { return 2 * n }\n\nfunc stop() bool { return true }\n",
 		"a/a_test.go": `package a
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 func TestDouble(t *testing.T) {
 	t.Run("three", func(t *testing.T) {
@@ -35,6 +38,13 @@ func TestDouble(t *testing.T) {
 
 func TestStop(t *testing.T) {
 	for !stop() {
+	}
+}
+
+// TestByChance notices only where it has not been before.
+func TestByChance(t *testing.T) {
+	if double(3) != 6 && os.Mkdir("been", 0o777) == nil {
+		t.Error("double(3) is not 6")
 	}
 }
 
@@ -75,7 +85,7 @@ func TestTry(t *testing.T) {
 		{block("return true", "return false", "TestStop") + "\nhangs: it never stops", "hung    "},
 	} {
 		f := parseOne(t, c.block)
-		o, err := f.try(t.TempDir(), 0, 0)
+		o, err := f.try(t.TempDir(), 0, 1, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,10 +96,10 @@ func TestTry(t *testing.T) {
 	if after, err := os.ReadFile("a/a.go"); err != nil || string(after) != string(before) {
 		t.Errorf("ReadFile = %q, %v, want it unchanged", after, err)
 	}
-	if _, err := parseOne(t, block("2 * n", "undefined", "TestDouble")).try(t.TempDir(), 0, 0); err == nil || !strings.Contains(err.Error(), "does not compile") {
+	if _, err := parseOne(t, block("2 * n", "undefined", "TestDouble")).try(t.TempDir(), 0, 1, 0); err == nil || !strings.Contains(err.Error(), "does not compile") {
 		t.Errorf("try = %v, want an error about the compiler", err)
 	}
-	if _, err := parseOne(t, block("return", "panic", "TestDouble")).try(t.TempDir(), 0, 0); err == nil || !strings.Contains(err.Error(), "2 times") {
+	if _, err := parseOne(t, block("return", "panic", "TestDouble")).try(t.TempDir(), 0, 1, 0); err == nil || !strings.Contains(err.Error(), "2 times") {
 		t.Errorf("try = %v, want an error about text that is there twice", err)
 	}
 }
@@ -124,11 +134,23 @@ func TestUnbroken(t *testing.T) {
 func TestRun(t *testing.T) {
 	module(t)
 	killed, survivor := parseOne(t, block("2 * n", "3 * n", "TestDouble")), parseOne(t, block("2 * n", "n * 2", "TestDouble"))
-	if err := run([]fault{killed, killed}, 2); err != nil {
+	if err := run([]fault{killed, killed}, 2, 1); err != nil {
 		t.Errorf("run = %v, want nil", err)
 	}
-	if err := run([]fault{killed, survivor}, 2); err == nil || err.Error() != "1 faults survived" {
-		t.Errorf("run = %v, want an error about one survivor", err)
+	want := "1 faults survived:\n" + survivor.String()
+	if err := run([]fault{killed, survivor}, 2, 1); err == nil || err.Error() != want {
+		t.Errorf("run = %v, want %q", err, want)
+	}
+}
+
+// TestTimes: a test that is red once does for one run, not for two.
+func TestTimes(t *testing.T) {
+	for times, want := range map[int]string{1: "killed  ", 2: "SURVIVED"} {
+		module(t)
+		f := parseOne(t, block("2 * n", "3 * n", "TestByChance"))
+		if o, err := f.try(t.TempDir(), 0, times, 0); err != nil || o.String() != want {
+			t.Errorf("try %d times = %v, %v, want %s", times, o, err, want)
+		}
 	}
 }
 

@@ -77,9 +77,9 @@ func (n named) passes(bin string) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-// try builds the i-th fault into its test, and runs that. Unbroken it took so
-// long.
-func (f fault) try(dir string, i int, unbroken time.Duration) (outcome, error) {
+// try builds the i-th fault into its test, and runs that so many times, or until
+// it does not notice. Unbroken it took so long.
+func (f fault) try(dir string, i, times int, unbroken time.Duration) (outcome, error) {
 	start := time.Now()
 	source, err := os.ReadFile(f.file)
 	if err != nil {
@@ -102,12 +102,24 @@ func (f fault) try(dir string, i int, unbroken time.Duration) (outcome, error) {
 	if f.hangs != "" {
 		timeout = min(timeout, short+10*unbroken)
 	}
+	o := outcome{noticed: true}
+	for n := 0; n < times && o.noticed; n++ {
+		if o, err = f.notices(bin, timeout); err != nil {
+			return outcome{}, err
+		}
+	}
+	o.took = time.Since(start)
+	return o, nil
+}
+
+// notices runs the broken test once.
+func (f fault) notices(bin string, timeout time.Duration) (outcome, error) {
 	out, err := f.run(bin, timeout)
 	hung := strings.Contains(out, "panic: test timed out after") || errors.Is(err, context.DeadlineExceeded)
 	if exit := new(exec.ExitError); err != nil && !hung && !errors.As(err, &exit) {
 		return outcome{}, fmt.Errorf("%s: the test did not run: %w", f, err)
 	}
-	return outcome{noticed: err != nil && (!hung || f.hangs != ""), hung: hung, took: time.Since(start)}, nil
+	return outcome{noticed: err != nil && (!hung || f.hangs != ""), hung: hung}, nil
 }
 
 // writeOverlay writes what -overlay of go build wants to put text in the place
