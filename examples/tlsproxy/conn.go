@@ -64,9 +64,10 @@ func (c *conn) open(j jobs.Job) error {
 // name is what listings call the connection's jobs.
 func (c *conn) name() string { return "open " + c.raw.RemoteAddr().String() }
 
-// touch notes that the connection carried something.
+// touch notes that the connection carried something. A job of one that was closed
+// before it had its turn finds it off the list, and leaves it there.
 func (c *conn) touch() {
-	if c.loop.idleTimeout > 0 {
+	if c.loop.idleTimeout > 0 && !c.closed {
 		c.active = c.loop.now()
 		c.loop.conns.remove(c)
 		c.loop.conns.pushBack(c)

@@ -112,6 +112,22 @@ func TestBackendDown(t *testing.T) {
 	eventually(t, "closed", func() bool { return r.open.Load() == 0 })
 }
 
+// TestBackendResets: a connection that the backend's reset closes, before the
+// first job of its client has had its turn, is listed no more. With it on the
+// list -idle-timeout would close it for ever.
+func TestBackendResets(t *testing.T) {
+	r := start(t, "-loops", "1", "-idle-timeout", "1h", "-backend", serve(t, func(c *net.TCPConn) { c.SetLinger(0) }))
+	for range 50 {
+		tls.Client(plain(t, r), &tls.Config{InsecureSkipVerify: true}).Handshake()
+		eventually(t, "closed", func() bool { return r.open.Load() == 0 })
+		left := make(chan *conn, 1)
+		r.loops[0].sched.Post(func() { left <- r.loops[0].conns.front })
+		if <-left != nil {
+			t.Fatal("a closed connection is listed")
+		}
+	}
+}
+
 // isReset tells a connection reset, which is closed too, from a deadline.
 func isReset(err error) bool {
 	var ne net.Error
