@@ -77,6 +77,9 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 		t.lend()
 		n, err = t.tls.Read(b)
 	}
+	if err == error(ErrWouldBlock) && n > 0 {
+		return n, nil // crypto/tls went on to an alert that has come in part
+	}
 	if err == error(ErrWouldBlock) {
 		t.takeBack()
 		if t.t.full() && !t.t.muted {

@@ -109,3 +109,64 @@ func TestTLSKeepsHalfARecord(t *testing.T) {
 		}
 	})
 }
+
+// gatherer keeps what is written to it, to be sent in pieces.
+type gatherer struct {
+	*net.TCPConn
+	kept []byte
+	hold bool
+}
+
+func (c *gatherer) Write(b []byte) (int, error) {
+	if !c.hold {
+		return c.TCPConn.Write(b)
+	}
+	c.kept = append(c.kept, b...)
+	return len(b), nil
+}
+
+// Data that came with the first bytes of an alert is read: crypto/tls looks at
+// the alert of TLS 1.2 together with it, and finds that the rest has not come.
+func TestTLSReadsDataBeforeHalfAnAlert(t *testing.T) {
+	serverConfig, clientConfig := configs()
+	clientConfig = clientConfig.Clone()
+	version(tls.VersionTLS12)(clientConfig)
+	eachBackend(t, func(t *testing.T, s loop) {
+		c, raw := s.half(t)
+		var ours *jobnet.TLSConn
+		accepted := s.begin(func(j jobs.Job) (err error) {
+			ours, err = jobnet.ServerTLS(j, c, serverConfig)
+			return err
+		})
+		pieces := &gatherer{TCPConn: raw}
+		theirs := tls.Client(pieces, clientConfig)
+		if err := theirs.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		if err := await(t, accepted); err != nil {
+			t.Fatal(err)
+		}
+		pieces.hold = true
+		theirs.Write([]byte("data"))
+		first := len(pieces.kept) + 3
+		theirs.CloseWrite()
+		raw.SetDeadline(time.Now().Add(patience)) // crypto/tls has changed it
+		if _, err := raw.Write(pieces.kept[:first]); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 4)
+		if err := s.do(t, func(j jobs.Job) error {
+			_, err := io.ReadFull(ours.In(j), got)
+			return err
+		}); err != nil || string(got) != "data" {
+			t.Fatalf("read %q, %v, want the data", got, err)
+		}
+		raw.Write(pieces.kept[first:])
+		if err := s.do(t, func(j jobs.Job) error {
+			_, err := ours.In(j).Read(got)
+			return err
+		}); err != io.EOF {
+			t.Errorf("Read() = %v at the end, want io.EOF", err)
+		}
+	})
+}
