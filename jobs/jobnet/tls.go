@@ -80,11 +80,11 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 	if err == error(ErrWouldBlock) && n > 0 {
 		return n, nil // crypto/tls went on to an alert that has come in part
 	}
-	if err == error(ErrWouldBlock) {
+	if n == 0 || err != nil { // at the peer's end too: writing may go on for long
 		t.takeBack()
-		if t.t.full() && !t.t.muted {
-			t.t.mute(true)
-		}
+	}
+	if err == error(ErrWouldBlock) && t.t.full() && !t.t.muted {
+		t.t.mute(true)
 	}
 	return n, err
 }

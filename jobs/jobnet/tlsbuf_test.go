@@ -41,6 +41,14 @@ func TestTLSAtRestHoldsNoBuffer(t *testing.T) {
 				t.Errorf("%d bytes are held after %d, want 0", n, size)
 			}
 		}
+		theirs.CloseWrite()
+		if _, err := theirs.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("Read() = %v at the end, want io.EOF", err)
+		}
+		s.idle(t)
+		if n := s.held(t, ours); n != 0 {
+			t.Errorf("%d bytes are held after the peer's end, want 0", n)
+		}
 	})
 }
 
