@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bide/jobs"
+	"bide/waitctx"
 )
 
 var _ net.Listener = (*Listener)(nil)
@@ -115,10 +116,43 @@ func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
 			l.path = a.Name
 		}
 	}
-	if err := l.startLater(); err != nil {
-		return nil, l.opError("listen", err)
+	if !s.Post(func() {
+		if l.register() != nil {
+			if l.life.close() {
+				l.unlink()
+			}
+			l.teardown()
+		}
+	}) {
+		sysClose(fd)
+		l.unlink()
+		return nil, l.opError("listen", net.ErrClosed)
 	}
 	return l, nil
+}
+
+// register is watch for a listener. One that nobody closed, but its scheduler or
+// a kernel that refuses it, leaves no path behind either.
+func (l *Listener) register() error {
+	if l.rd.w != (jobs.Watch{}) {
+		return nil
+	}
+	return l.watchUntil(&l.rd, func(key any, w waitctx.Wait) {
+		if l.life.close() {
+			l.unlink()
+		}
+		dropped(key, w)
+	})
+}
+
+func (l *Listener) unlink() error {
+	if l.path == "" {
+		return nil
+	}
+	if err := os.Remove(l.path); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("unlink: %w", err)
+	}
+	return nil
 }
 
 func (l *Listener) opError(op string, err error) error {
@@ -134,7 +168,7 @@ func (l *Listener) Addr() net.Addr { return l.addr }
 // Watch is the listener's Watch: with SetFunc it has a job started when there
 // are connections to accept. Loop only, or before Run.
 func (l *Listener) Watch() jobs.Watch {
-	if l.life.isClosed() || l.watch(&l.rd) != nil {
+	if l.life.isClosed() || l.register() != nil {
 		return jobs.Watch{}
 	}
 	return l.rd.w
@@ -190,6 +224,9 @@ func (l *Listener) accept(j jobs.Job) (*Conn, error) {
 		if err != error(ErrWouldBlock) {
 			return c, err
 		}
+		if j.Scheduler() == l.s {
+			l.register() // or wait does, which also says what went wrong
+		}
 		if err := l.wait(j, &l.rd); err != nil {
 			return nil, err
 		}
@@ -227,10 +264,5 @@ func (l *Listener) Close() error {
 	if !l.closeLater() {
 		return l.opError("close", net.ErrClosed)
 	}
-	if l.path != "" {
-		if err := os.Remove(l.path); err != nil && !os.IsNotExist(err) {
-			return l.opError("close", fmt.Errorf("unlink: %w", err))
-		}
-	}
-	return nil
+	return l.opError("close", l.unlink())
 }

@@ -112,6 +112,68 @@ func TestListenerClose(t *testing.T) {
 	})
 }
 
+// A listener on a Unix socket leaves no path behind when its scheduler is closed,
+// or was before.
+func TestSchedulerCloseUnlinks(t *testing.T) {
+	needUnixSockets(t)
+	eachBackend(t, func(t *testing.T, s loop) {
+		dir := t.TempDir()
+		var ls []*jobnet.Listener
+		for _, name := range []string{"a", "b", "c"} {
+			l, err := jobnet.Listen(s.Scheduler, "unix", filepath.Join(dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			ls = append(ls, l)
+		}
+		ls[0].Close()
+		kept, err := net.Listen("unix", filepath.Join(dir, "a")) // another's by now
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer kept.Close()
+		accepting := make(chan struct{})
+		ended := s.begin(func(j jobs.Job) error { // before the loop knows of the listener
+			defer close(accepting)
+			l, err := jobnet.Listen(s.Scheduler, "unix", filepath.Join(dir, "e"))
+			if err != nil {
+				return err
+			}
+			s.Go(func(jobs.Job) error { accepting <- struct{}{}; return nil })
+			_, err = l.AcceptIn(j)
+			return err
+		})
+		await(t, accepting)
+		s.Close()
+		if err := await(t, ended); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("AcceptIn() = %v at the scheduler's Close, want net.ErrClosed", err)
+		}
+		if _, err := jobnet.Listen(s.Scheduler, "unix", filepath.Join(dir, "d")); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Listen() = %v after the scheduler's Close, want net.ErrClosed", err)
+		}
+		idle, err := jobs.New() // never runs
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := jobnet.Listen(idle, "unix", filepath.Join(dir, "f")); err != nil {
+			t.Fatal(err)
+		}
+		idle.Close()
+		left, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(left) != 1 || left[0].Name() != "a" {
+			t.Errorf("%v are left, want a alone", left)
+		}
+		for _, l := range ls {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("Close() = %v after the scheduler's, want net.ErrClosed", err)
+			}
+		}
+	})
+}
+
 func TestListenerDeadline(t *testing.T) {
 	s := newLoop(t, "")
 	l := s.listen(t, "tcp")

@@ -79,7 +79,10 @@ type (
 const maxStreak = 16
 
 // watch registers a direction with the scheduler, once.
-func (k *socket) watch(h *half) error {
+func (k *socket) watch(h *half) error { return k.watchUntil(h, dropped) }
+
+// watchUntil is watch with a cleanup of the wait.
+func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 	if h.w != (jobs.Watch{}) {
 		return nil
 	}
@@ -91,7 +94,7 @@ func (k *socket) watch(h *half) error {
 		o := k.wr.Load()
 		key, interest, wc, held = (*writing)(k), waitctx.Writable, &o.ctx, &o.held
 	}
-	w := waitctx.Wait{FD: waitctx.FD(k.fd()), Interest: interest, Kind: waitctx.Socket, Cleanup: dropped}
+	w := waitctx.Wait{FD: waitctx.FD(k.fd()), Interest: interest, Kind: waitctx.Socket, Cleanup: cleanup}
 	err := wc.Set(key, w)
 	if err != nil {
 		return err
