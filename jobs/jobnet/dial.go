@@ -70,7 +70,11 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 		e, err = c.connected(j)
 	}
 	if err == nil {
-		c.ends = dialledTo(sysLocal(fd), addressOf(to))
+		local, remote := sysLocal(fd), addressOf(to)
+		if remote.tcp.Addr().Unmap().IsUnspecified() { // this machine: the other end has the address of this one
+			remote.tcp = netip.AddrPortFrom(local.tcp.Addr(), remote.tcp.Port())
+		}
+		c.ends = dialledTo(local, remote)
 		if e == 0 && c.toItself() {
 			e = syscall.ECONNREFUSED
 		}
