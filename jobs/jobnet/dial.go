@@ -38,7 +38,7 @@ func DialIn(j jobs.Job, network, address string) (*Conn, error) {
 	}
 	addrs, err := resolve(j, network, address)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+		return nil, &net.OpError{Op: "dial", Net: network, Err: waitError(err)}
 	}
 	for _, a := range addrs {
 		c, e := connect(j, s, a)
