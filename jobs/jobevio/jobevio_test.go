@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -310,6 +311,26 @@ func TestStopWithoutConnections(t *testing.T) {
 		c.Close()
 		t.Error("it still listens")
 	}
+}
+
+// TestStopBesideOthers: the address is shared, so that what is dialled to end a
+// server without connections mostly reaches somebody else.
+func TestStopBesideOthers(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux spreads connections over all that share an address")
+	}
+	h := start(t, &jobevio.Server{}, "tcp://127.0.0.1:0?reuseport=true")
+	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
+		return c.Control(func(fd uintptr) { unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })
+	}}
+	for range 15 {
+		l, err := lc.Listen(t.Context(), "tcp", h.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+	}
+	h.stop()
 }
 
 // TestStopBehindSlowReader: evio looks at a Shutdown only once the connection's

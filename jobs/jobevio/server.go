@@ -110,13 +110,14 @@ func (s *Server) Serve(ctx context.Context, addr ...string) error {
 	}
 	defer r.release()
 	r.goroutine = goroutineID()
-	stopped := make(chan struct{})
-	leave := context.AfterFunc(ctx, func() { r.stop(); close(stopped) })
+	returned, stopped := make(chan struct{}), make(chan struct{})
+	leave := context.AfterFunc(ctx, func() { r.stop(); r.insist(returned); close(stopped) })
 	err := evio.Serve(evio.Events{
 		NumLoops: len(r.spare), LoadBalance: r.LoadBalance,
 		Serving: r.serving, Opened: r.opened, Data: r.data, Closed: r.closed,
 	}, addr...)
 	r.returned.Store(true)
+	close(returned)
 	if !leave() {
 		<-stopped
 		return context.Cause(ctx)

@@ -13,6 +13,9 @@ import (
 // settling is how long after its start evio may not hear that a loop has ended.
 const settling = time.Second
 
+// insistEvery is how often evio is told to stop, in the end.
+const insistEvery = 100 * time.Millisecond
+
 // stopper is how far the end of a server has come. evio starts its loops, and
 // then waits on a sync.Cond, without looking for what they ended. A loop that
 // ends before that is never heard of, and evio waits for ever. So within the
@@ -43,6 +46,11 @@ func (r *server) stop() {
 	}
 	r.settle()
 	r.stopping.Store(true)
+	r.rouse()
+}
+
+// rouse brings about a callback of evio's.
+func (r *server) rouse() {
 	if r.returned.Load() { // and somebody else may listen there
 		return
 	}
@@ -59,6 +67,19 @@ func (r *server) stop() {
 		if c, err := d.Dial(a.Network(), a.String()); err == nil {
 			defer c.Close()
 			return
+		}
+	}
+}
+
+// insist rouses evio until it has returned: a dial may fail, for want of
+// descriptors, or reach another listener that shares the address.
+func (r *server) insist(returned <-chan struct{}) {
+	for pause := retryAfter; ; pause = min(2*pause, insistEvery) {
+		select {
+		case <-returned:
+			return
+		case <-time.After(pause):
+			r.rouse()
 		}
 	}
 }
