@@ -25,10 +25,9 @@ type loop struct {
 	*proxy
 	sched    *jobs.Scheduler
 	listener *jobnet.Listener
-	conns    connList    // with -idle-timeout the least active first
-	buffers  [][]byte    // free
-	waker    jobs.Waker  // of the accepting job
-	full     atomic.Bool // it waits for a connection to close
+	conns    connList                   // with -idle-timeout the least active first
+	buffers  [][]byte                   // free
+	waiting  atomic.Pointer[jobs.Waker] // of the accepting job, while it waits for a connection to close
 	stopping bool
 	fresh    []*conn // have said hello, and wait for their handshake to begin
 	shaking  bool    // the job that begins them is live
@@ -90,15 +89,15 @@ func (l *loop) accept(j jobs.Job) error {
 // slot pauses the accepting job while there are -max-conns connections. Those
 // that come meanwhile wait in the listener's backlog.
 func (l *loop) slot(j jobs.Job) error {
-	l.waker = j.Waker()
-	defer l.full.Store(false)
+	if l.admitted() {
+		return nil
+	}
+	waker := j.Waker()
+	l.waiting.Store(&waker) // before the second look, so that no wake is missed
+	defer l.waiting.Store(nil)
 	for !l.admitted() {
 		if l.stopping {
 			return net.ErrClosed
-		}
-		l.full.Store(true) // before the second look, so that no wake is missed
-		if l.admitted() {
-			break
 		}
 		if err := j.Park(); err != nil {
 			return err
@@ -109,8 +108,8 @@ func (l *loop) slot(j jobs.Job) error {
 
 // slotFree lets the accepting job look again. Any goroutine may call it.
 func (l *loop) slotFree() {
-	if l.full.Load() {
-		l.waker.Wake()
+	if waker := l.waiting.Load(); waker != nil {
+		waker.Wake()
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -213,4 +214,40 @@ func TestMaxConns(t *testing.T) {
 	if n := r.open.Load(); n != 2 {
 		t.Fatalf("%d connections open, want 2", n)
 	}
+}
+
+// TestMaxConnsOfManyLoops: loops tell each other of connections that were closed,
+// at whatever moment. It takes the race detector, and luck, to see one that is
+// told while it begins to listen.
+func TestMaxConnsOfManyLoops(t *testing.T) {
+	r := start(t, "-loops", "2", "-backend", serve(t, echo), "-max-conns", "1")
+	done := make(chan struct{})
+	var telling, dialling sync.WaitGroup
+	telling.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				r.loops[0].slotFree()
+				r.loops[1].slotFree()
+				runtime.Gosched()
+			}
+		}
+	})
+	for range 4 {
+		dialling.Go(func() {
+			for range 50 {
+				c, err := tls.Dial("tcp", r.addr, &tls.Config{InsecureSkipVerify: true})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				c.Close()
+			}
+		})
+	}
+	dialling.Wait()
+	close(done)
+	telling.Wait()
 }
