@@ -116,8 +116,10 @@ func (d *direction) to() side {
 	return clientSide{d.conn.client}
 }
 
-// carried counts bytes.
+// carried counts bytes. A run may take long over them, where the other side is
+// slow.
 func (d *direction) carried(n int) {
+	d.conn.touch()
 	if d.isUp() {
 		d.conn.loop.bytesUp.Add(uint64(n))
 	} else {
@@ -162,7 +164,6 @@ func (d *direction) run(j jobs.Job) error {
 			return nil
 		}
 		if fills%fillsPerRun == 0 {
-			d.conn.touch()
 			if err := j.Sleep(0); err != nil {
 				d.conn.close()
 				return nil

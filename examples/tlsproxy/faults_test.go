@@ -96,6 +96,45 @@ func TestIdleTimeout(t *testing.T) {
 	roundTrip(t, busy, "busy still")
 }
 
+// TestIdleTimeoutOfASlowReader: each buffer that the other side takes counts, not
+// only the first of a run that pauses in between.
+func TestIdleTimeoutOfASlowReader(t *testing.T) {
+	step := make(chan int64)
+	r := start(t, "-loops", "1", "-idle-timeout", "1h", "-backend", serve(t, func(c *net.TCPConn) {
+		for n := range step {
+			io.CopyN(io.Discard, c, n)
+		}
+	}))
+	defer close(step)
+	c := secure(t, r, tls.VersionTLS13)
+	go io.Copy(c, zeros{})
+	l := r.loops[0]
+	active := func() (at int64) {
+		looked := make(chan struct{})
+		l.sched.Post(func() { at = l.conns.front.active; close(looked) })
+		<-looked
+		return at
+	}
+	// Until nothing moves, and then one buffer at a time.
+	carried := func() uint64 { return r.status().BytesUp }
+	for last := uint64(0); last == 0 || carried() != last; time.Sleep(100 * time.Millisecond) {
+		last = carried()
+	}
+	for range 300 {
+		at := active()
+		for before := carried(); carried() == before; {
+			step <- 16 << 10
+		}
+		if active() == at {
+			t.Fatal("a connection that carried something seems to be idle")
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
+
 // TestBackendDown: the client is let go, and told apart from others by a counter.
 func TestBackendDown(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
