@@ -63,6 +63,9 @@ func adopt(c any, closer io.Closer) (int, error) {
 	if derr != nil {
 		return -1, fmt.Errorf("jobnet: cannot adopt %T: %w", c, derr)
 	}
+	if ul, ok := c.(*net.UnixListener); ok {
+		ul.SetUnlinkOnClose(false) // Close of ours does
+	}
 	closer.Close() // what it says does not concern the duplicate
 	return fd, nil
 }

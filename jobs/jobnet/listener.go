@@ -96,15 +96,8 @@ func newListener(s *jobs.Scheduler, fd int, addr net.Addr) *Listener {
 // original. Any goroutine may call it.
 func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
 	addr := nl.Addr()
-	ul, isUnix := nl.(*net.UnixListener)
-	if isUnix {
-		ul.SetUnlinkOnClose(false) // Close of ours does
-	}
 	fd, err := adopt(nl, nl)
 	if err != nil {
-		if isUnix {
-			ul.SetUnlinkOnClose(true)
-		}
 		return nil, err
 	}
 	l := newListener(s, fd, addr)

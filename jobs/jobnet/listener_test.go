@@ -376,6 +376,24 @@ func TestAdopt(t *testing.T) {
 }
 
 // Accepted and dialled connections have the options package net gives them.
+// What AdoptListener refuses stays as its owner has set it.
+func TestAdoptListenerFails(t *testing.T) {
+	s := newLoop(t, "")
+	path := filepath.Join(t.TempDir(), "socket")
+	nl, err := net.Listen("unixpacket", path)
+	if err != nil {
+		t.Skip("the system has no such sockets: ", err)
+	}
+	nl.(*net.UnixListener).SetUnlinkOnClose(false)
+	if _, err := jobnet.AdoptListener(s.Scheduler, nl); err == nil {
+		t.Error("AdoptListener() of a socket for packets succeeded")
+	}
+	nl.Close()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the path was unlinked: %v", err)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	s := newLoop(t, "")
 	a, b := s.pair(t, "tcp")
