@@ -64,7 +64,7 @@ func adopt(c any, closer io.Closer) (int, error) {
 		return -1, fmt.Errorf("jobnet: cannot adopt %T: %w", c, derr)
 	}
 	if ul, ok := c.(*net.UnixListener); ok {
-		ul.SetUnlinkOnClose(false) // Close of ours does
+		ul.SetUnlinkOnClose(false) // the path is still in use
 	}
 	closer.Close() // what it says does not concern the duplicate
 	return fd, nil

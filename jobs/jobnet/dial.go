@@ -58,6 +58,7 @@ func DialIn(j jobs.Job, network, address string) (*Conn, error) {
 
 // connect connects to one address.
 func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
+	to = loopback(to)
 	fd, e := sysConnect(to)
 	if e != 0 && e != syscall.EINPROGRESS {
 		return nil, sysError("connect", e)
@@ -70,11 +71,7 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 		e, err = c.connected(j)
 	}
 	if err == nil {
-		local, remote := sysLocal(fd), addressOf(to)
-		if remote.tcp.Addr().Unmap().IsUnspecified() { // this machine: the other end has the address of this one
-			remote.tcp = netip.AddrPortFrom(local.tcp.Addr(), remote.tcp.Port())
-		}
-		c.ends = dialledTo(local, remote)
+		c.ends = dialledTo(sysLocal(fd), addressOf(to))
 		if e == 0 && c.toItself() {
 			e = syscall.ECONNREFUSED
 		}
@@ -85,6 +82,20 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// loopback is where a dial of 0.0.0.0 or :: goes: to this machine. Linux takes it
+// there itself, other systems elsewhere or nowhere.
+func loopback(to net.Addr) net.Addr {
+	t, ok := to.(*net.TCPAddr)
+	if !ok || !t.IP.IsUnspecified() {
+		return to
+	}
+	ip := netip.IPv6Loopback()
+	if t.IP.To4() != nil {
+		ip = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(t.Port)))
 }
 
 // connected pauses j until the connect has an outcome. It asks first: one to

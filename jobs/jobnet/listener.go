@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -20,7 +21,9 @@ type Listener struct {
 	addr  net.Addr
 	local *sharedEnd // of what it accepted last
 	fixed bool       // local is known beforehand
-	path  string     // of a Unix socket, to be unlinked
+	path  string     // of a Unix socket
+
+	unlinks atomic.Bool // Close removes that
 }
 
 // Option configures Listen.
@@ -71,7 +74,7 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 	if err != nil {
 		return nil, err
 	}
-	l, err := AdoptListener(s, nl)
+	l, err := adoptListener(s, nl, true)
 	if err != nil {
 		nl.Close()
 		return nil, err
@@ -93,8 +96,13 @@ func newListener(s *jobs.Scheduler, fd int, addr net.Addr) *Listener {
 
 // AdoptListener takes over a listener of package net, for one that was handed
 // down by another process. It duplicates the descriptor and closes the
-// original. Any goroutine may call it.
+// original. A Unix socket's path stays then, and stays when the Listener is
+// closed unless SetUnlinkOnClose says otherwise. Any goroutine may call it.
 func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
+	return adoptListener(s, nl, false)
+}
+
+func adoptListener(s *jobs.Scheduler, nl net.Listener, unlinks bool) (*Listener, error) {
 	addr := nl.Addr()
 	fd, err := adopt(nl, nl)
 	if err != nil {
@@ -107,6 +115,7 @@ func AdoptListener(s *jobs.Scheduler, nl net.Listener) (*Listener, error) {
 	case *net.UnixAddr:
 		if a.Name != "" && a.Name[0] != '@' {
 			l.path = a.Name
+			l.unlinks.Store(unlinks)
 		}
 	}
 	if !s.Post(func() {
@@ -139,7 +148,7 @@ func (l *Listener) register() error {
 }
 
 func (l *Listener) unlink() error {
-	if l.path == "" {
+	if !l.unlinks.Load() {
 		return nil
 	}
 	if err := os.Remove(l.path); err != nil && !os.IsNotExist(err) {
@@ -251,8 +260,13 @@ func (l *Listener) SetDeadline(t time.Time) error {
 	return l.opError("set", l.setDeadlines(t, &l.rd))
 }
 
-// Close ends the listener; waiting calls and later ones return net.ErrClosed. A
-// Unix socket is unlinked.
+// SetUnlinkOnClose says whether a Unix socket's path is unlinked when the
+// listener is closed, or its scheduler. As in package net it is if Listen made
+// it, and is not after AdoptListener. Any goroutine may call it.
+func (l *Listener) SetUnlinkOnClose(unlink bool) { l.unlinks.Store(unlink && l.path != "") }
+
+// Close ends the listener; waiting calls and later ones return net.ErrClosed. The
+// path of a Unix socket that Listen made is unlinked.
 func (l *Listener) Close() error {
 	if !l.closeLater() {
 		return l.opError("close", net.ErrClosed)

@@ -375,25 +375,43 @@ func TestAdopt(t *testing.T) {
 	})
 }
 
-// Accepted and dialled connections have the options package net gives them.
-// What AdoptListener refuses stays as its owner has set it.
-func TestAdoptListenerFails(t *testing.T) {
+// The path of a listener that was adopted is its owner's, unless that says
+// otherwise, and so is that of one that is refused.
+func TestAdoptListenerLeavesThePath(t *testing.T) {
+	needUnixSockets(t)
 	s := newLoop(t, "")
-	path := filepath.Join(t.TempDir(), "socket")
-	nl, err := net.Listen("unixpacket", path)
-	if err != nil {
-		t.Skip("the system has no such sockets: ", err)
-	}
-	nl.(*net.UnixListener).SetUnlinkOnClose(false)
-	if _, err := jobnet.AdoptListener(s.Scheduler, nl); err == nil {
-		t.Error("AdoptListener() of a socket for packets succeeded")
-	}
-	nl.Close()
-	if _, err := os.Stat(path); err != nil {
-		t.Errorf("the path was unlinked: %v", err)
+	for _, c := range []struct {
+		network      string
+		unlink, left bool
+	}{{"unix", false, true}, {"unix", true, false}, {"unixpacket", false, true}} {
+		path := filepath.Join(t.TempDir(), "socket")
+		nl, err := net.Listen(c.network, path)
+		if err != nil && c.network == "unixpacket" {
+			continue // not every system has it
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		nl.(*net.UnixListener).SetUnlinkOnClose(c.network == "unix") // of the one that stays its owner's
+		l, err := jobnet.AdoptListener(s.Scheduler, nl)
+		if (err != nil) != (c.network == "unixpacket") {
+			t.Fatalf("AdoptListener() of %s = %v", c.network, err)
+		}
+		if err != nil {
+			nl.Close()
+		} else {
+			if c.unlink {
+				l.SetUnlinkOnClose(true)
+			}
+			l.Close()
+		}
+		if _, err := os.Stat(path); (err == nil) != c.left {
+			t.Errorf("%s, unlink %v: Stat() = %v, left should be %v", c.network, c.unlink, err, c.left)
+		}
 	}
 }
 
+// Accepted and dialled connections have the options package net gives them.
 func TestOptions(t *testing.T) {
 	s := newLoop(t, "")
 	a, b := s.pair(t, "tcp")
