@@ -260,18 +260,26 @@ func TestCloseLetsGoOfTheFiles(t *testing.T) {
 	}
 }
 
-// elsewhere runs fn on a thread of its own, which is busy in no system call
-// until the function returned is called, and then ends.
+// elsewhere runs fn on a thread of its own, which is busy until the function
+// returned is called, and then ends: in calls that only a deadly signal ends, so
+// that it sees late what the kernel leaves it to do.
 func elsewhere(t *testing.T, fn func()) (end func()) {
 	t.Helper()
 	done, ended := make(chan struct{}), make(chan struct{})
 	var quit atomic.Bool
+	file, err := unix.MemfdCreate("busy", unix.MFD_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	busy := make([]byte, 1<<20)
 	go func() {
 		defer close(ended)
+		defer unix.Close(file)
 		runtime.LockOSThread() // and never unlocked, so that the thread ends
 		fn()
 		close(done)
-		for !quit.Load() { // busy: a parked thread would look at once
+		for !quit.Load() {
+			unix.Pwrite(file, busy, 0)
 		}
 	}()
 	<-done
