@@ -4,13 +4,15 @@ package jobs
 // loop, it pauses the job. Jobs run one at a time, so that nothing here needs a
 // lock; but a call from another goroutine is a data race.
 
-// waitIn pauses the task in q until it is let go or stopped.
-func (t *task) waitIn(q *queue, on pausedOn) error {
+// waitIn pauses the task in q until it is let go or stopped, and reports whether
+// it was let go, which it may have been besides.
+func (t *task) waitIn(q *queue, on pausedOn) (let bool, err error) {
 	if err := t.check(); err != nil {
-		return err
+		return false, err
 	}
 	q.push(t)
-	return t.block(on)
+	err = t.block(on)
+	return t.reason == nil, err
 }
 
 // letGo lets the job go that waited longest.
@@ -40,13 +42,11 @@ func (m *Mutex) Lock(j Job) error {
 		m.locked = true
 		return nil
 	}
-	if err := t.waitIn(&m.q, onMutex); err != nil {
-		if t.reason == nil { // handed over and stopped in one turn
-			m.Unlock()
-		}
-		return err
+	let, err := t.waitIn(&m.q, onMutex)
+	if let && err != nil { // handed over and stopped in one turn
+		m.Unlock()
 	}
-	return nil
+	return err
 }
 
 // TryLock locks m if it is unlocked.
@@ -78,7 +78,8 @@ func (c *Cond) Wait(j Job) error {
 	if err != nil {
 		return err
 	}
-	return t.waitIn(&c.q, onCond)
+	_, err = t.waitIn(&c.q, onCond)
+	return err
 }
 
 // Signal resumes the job that has waited longest.
@@ -109,13 +110,11 @@ func (s *Semaphore) Acquire(j Job) error {
 		s.free--
 		return nil
 	}
-	if err := t.waitIn(&s.q, onSemaphore); err != nil {
-		if t.reason == nil {
-			s.Release()
-		}
-		return err
+	let, err := t.waitIn(&s.q, onSemaphore)
+	if let && err != nil {
+		s.Release()
 	}
-	return nil
+	return err
 }
 
 // Release gives a place back, to the next job if one waits.

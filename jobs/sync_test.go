@@ -2,6 +2,7 @@ package jobs_test
 
 import (
 	"io"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -52,6 +53,37 @@ func TestMutexHandedToACancelledJob(t *testing.T) {
 		until(t, s)
 		if got != jobs.ErrCanceled || !m.TryLock() {
 			t.Errorf("Lock() = %v, want ErrCanceled and the mutex free", got)
+		}
+	})
+}
+
+// A job that was stopped before it came to wait was handed nothing, and has
+// nothing to give back.
+func TestStoppedJobGivesNothingBack(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var m jobs.Mutex
+		m.TryLock()
+		sem := jobs.NewSemaphore(0)
+		var lock, acquire error
+		s.Go(func(j jobs.Job) error {
+			lock, acquire = m.Lock(j), sem.Acquire(j)
+			return nil
+		}).Cancel(nil)
+		until(t, s)
+		if lock != jobs.ErrCanceled || acquire != jobs.ErrCanceled {
+			t.Errorf("Lock() = %v, Acquire() = %v, want ErrCanceled twice", lock, acquire)
+		}
+		if m.TryLock() {
+			t.Error("TryLock() = true of a mutex that somebody else has")
+		}
+		s.Go(func(j jobs.Job) error {
+			j.SetDeadline(time.Now().Add(time.Second))
+			acquire = sem.Acquire(j)
+			return nil
+		})
+		until(t, s)
+		if acquire != os.ErrDeadlineExceeded {
+			t.Errorf("Acquire() = %v of a semaphore without places, want os.ErrDeadlineExceeded", acquire)
 		}
 	})
 }
