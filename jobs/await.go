@@ -25,19 +25,33 @@ func (w *workers) do(fn func()) {
 	go w.run(fn)
 }
 
+// run runs fn and then what is queued. If one calls runtime.Goexit, which ends
+// this goroutine, another goes on.
 func (w *workers) run(fn func()) {
-	for {
-		fn()
-		w.mu.Lock()
-		if len(w.queue) == 0 {
-			w.running--
-			w.mu.Unlock()
-			return
+	defer func() {
+		if fn != nil {
+			if fn = w.next(); fn != nil {
+				go w.run(fn)
+			}
 		}
-		fn = w.queue[0]
-		w.queue = w.queue[1:]
-		w.mu.Unlock()
+	}()
+	for fn != nil {
+		fn()
+		fn = w.next()
 	}
+}
+
+// next takes what is queued first. With nothing left the goroutine is to end.
+func (w *workers) next() func() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.queue) == 0 {
+		w.running--
+		return nil
+	}
+	fn := w.queue[0]
+	w.queue = w.queue[1:]
+	return fn
 }
 
 // awaited is the result on its way from a worker to a job.

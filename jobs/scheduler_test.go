@@ -13,6 +13,7 @@ import (
 
 	"bide/jobs"
 	"bide/poller"
+	"bide/poller/pollertest"
 	"bide/waitctx"
 )
 
@@ -223,6 +224,34 @@ func TestAwaitReturnsValue(t *testing.T) {
 			t.Errorf("sum = %d, want %d", sum, 199*200/2)
 		}
 	})
+}
+
+// A function that ends its goroutine takes no place of those that Await runs on.
+func TestAwaitAfterGoexit(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		const n = 5
+		var errs []error
+		sum := 0
+		for i := range n {
+			s.Go(func(j jobs.Job) error {
+				j.SetDeadline(time.Now().Add(time.Second))
+				_, err := jobs.Await(j, func(context.Context) (int, error) { runtime.Goexit(); return 0, nil })
+				errs = append(errs, err)
+				v, _ := jobs.Await(j, func(context.Context) (int, error) { return i, nil })
+				sum += v
+				return nil
+			})
+		}
+		until(t, s)
+		for i, err := range errs {
+			if err != jobs.ErrGoexit {
+				t.Errorf("Await() %d = %v of a function that called Goexit, want ErrGoexit", i, err)
+			}
+		}
+		if sum != n*(n-1)/2 {
+			t.Errorf("sum = %d after them, want %d", sum, n*(n-1)/2)
+		}
+	}, jobs.WithWorkers(1))
 }
 
 func TestWatchRestsWithoutAJob(t *testing.T) {
