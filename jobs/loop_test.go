@@ -99,6 +99,28 @@ func TestDeadlineMovesLater(t *testing.T) {
 	})
 }
 
+// A deadline that is too far away to be counted in nanoseconds is none.
+func TestDeadlineAtTheEndOfTime(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		never := time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+		j := s.Go(func(j jobs.Job) error {
+			j.SetDeadline(never)
+			return j.Park()
+		})
+		begin := time.Now()
+		time.AfterFunc(2*time.Hour, func() { j.Cancel(nil) }) // ends a turn that does not end by itself
+		s.RunOnce(0)
+		s.RunOnce(time.Hour)
+		if took := time.Since(begin); took != time.Hour {
+			t.Errorf("RunOnce() of an hour took %v", took)
+		}
+		if at, ok := s.Next(); ok {
+			t.Errorf("Next() = %v, true, want false", at)
+		}
+		until(t, s)
+	})
+}
+
 // A cancel that comes when the deadline has passed already stays, whatever
 // becomes of the deadline.
 func TestCancelOutlastsADeadline(t *testing.T) {

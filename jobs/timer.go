@@ -25,7 +25,12 @@ func (h timerHeap) next() int64 {
 	return h[0].when
 }
 
+// push adds a timer, but none for the end of time, where deadlines lie that are
+// too far away for an int64.
 func (h *timerHeap) push(x timer) {
+	if x.when == math.MaxInt64 {
+		return
+	}
 	*h = append(*h, x)
 	q := *h
 	for i := len(q) - 1; i > 0; {
