@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -140,6 +141,25 @@ func TestSleepIsNeverEarly(t *testing.T) {
 			if took < d {
 				t.Errorf("Sleep(%v) took %v", d, took)
 			}
+		}
+	})
+}
+
+func TestSleepForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var got error
+		j := s.Go(func(j jobs.Job) error { got = j.Sleep(math.MaxInt64); return nil })
+		time.Sleep(time.Second) // the end of the sleep is beyond what an int64 holds
+		for range 3 {
+			s.RunOnce(time.Hour)
+		}
+		if s.Live() != 1 {
+			t.Fatalf("Sleep() = %v within hours, want none", got)
+		}
+		j.Cancel(nil)
+		until(t, s)
+		if got != jobs.ErrCanceled {
+			t.Errorf("Sleep() = %v, want ErrCanceled", got)
 		}
 	})
 }

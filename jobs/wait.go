@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"bide/waitctx"
@@ -185,7 +186,9 @@ func (j Job) Sleep(d time.Duration) error {
 		t.yield(Paused)
 		return t.resumed()
 	}
-	t.until = t.s.now() + int64(d)
+	if t.until = t.s.now() + int64(d); t.until < 0 { // beyond what a timer can hold
+		t.until = math.MaxInt64
+	}
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
 	return t.block(onSleep)
 }
