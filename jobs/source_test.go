@@ -69,6 +69,40 @@ func TestJobThatEndsInItsFirstTurnGivesItsContextBackOnce(t *testing.T) {
 	})
 }
 
+// A job of a Watch that was stopped while it did not wait waits in vain, and is
+// told so; one that does not listen is ended.
+func TestPauseOnAStoppedWatch(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var wc waitctx.WaitCtx
+		if err := wc.Set("key", waitctx.Wait{FD: 7}); err != nil {
+			t.Fatal(err)
+		}
+		var got, reason error
+		unwound := false
+		var w jobs.Watch
+		w, err := s.Watch(&wc, func(j jobs.Job) error {
+			defer func() { unwound = true }()
+			w.Stop()
+			got = j.Pause()
+			reason = j.Reason()
+			for {
+				j.Pause()
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.SetReady(7, waitctx.ReadyIn)
+		s.RunOnce(time.Hour)
+		if got != jobs.ErrCanceled || reason != jobs.ErrCanceled {
+			t.Errorf("Pause() = %v for the reason %v, want ErrCanceled twice", got, reason)
+		}
+		if !unwound {
+			t.Error("the job goes on")
+		}
+	})
+}
+
 // There is a source for each connection at rest.
 func TestSourceIsSmall(t *testing.T) {
 	if jobs.SourceSize > 64 {

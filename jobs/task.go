@@ -210,12 +210,15 @@ func (t *task) resumed() error {
 }
 
 // stopped is what a stopped job's waits answer.
-func (t *task) stopped() error {
+func (t *task) stopped() error { return t.defies(*t.stop) }
+
+// defies is what a wait answers that cannot come to anything any more.
+func (t *task) defies(err error) error {
 	if t.defied++; t.defied > maxDefied {
-		t.errExit = errors.Join(*t.stop, errors.New("jobs: the job ignored that it was stopped"))
+		t.errExit = errors.Join(err, errors.New("jobs: the job ignored that it was stopped"))
 		runtime.Goexit()
 	}
-	return *t.stop
+	return err
 }
 
 // check is called before a wait that may not pause.

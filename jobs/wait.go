@@ -46,7 +46,11 @@ func (t *task) waitForAny() error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	t.awaits(t.context(), anyPlace)
+	src := t.context()
+	if src.stopped {
+		return t.defies(ErrCanceled)
+	}
+	t.awaits(src, anyPlace)
 	t.yield(Paused)
 	return t.resumed()
 }

@@ -99,7 +99,8 @@ func (w Watch) SetDeadline(at time.Time) {
 	src.s.setTimer(src)
 }
 
-// Stop ends the watch: waiting jobs get ErrCanceled, and the context is closed.
+// Stop ends the watch: jobs that wait get ErrCanceled, also those that come to
+// wait later, and the context is closed.
 // Its cleanups run at the end of the turn, once the deletes were applied. A job
 // that the function was started as goes on.
 func (w Watch) Stop() {
