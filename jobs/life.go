@@ -84,6 +84,9 @@ func (s *Scheduler) release(t *task) {
 	if src := t.watch; src != nil {
 		src.active = false
 		src.listen(anyPlace)
+		if src.timerAt == missed {
+			s.setTimer(src)
+		}
 	}
 	t.endContext(ErrStale)
 }

@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -101,6 +102,59 @@ func TestPauseOnAStoppedWatch(t *testing.T) {
 			t.Error("the job goes on")
 		}
 	})
+}
+
+// A Watch's deadline that passes while its job waits for something else ends the
+// next wait of that job, or starts the function once more.
+func TestWatchDeadlineWhileItsJobIsElsewhere(t *testing.T) {
+	for name, test := range map[string]struct {
+		then func(j jobs.Job, w jobs.Watch) error
+		want []error // what then returned, and the reasons of later jobs
+	}{
+		"Pause":   {func(j jobs.Job, _ jobs.Watch) error { return j.Pause() }, []error{os.ErrDeadlineExceeded}},
+		"WaitKey": {func(j jobs.Job, _ jobs.Watch) error { return j.WaitKey("key") }, []error{os.ErrDeadlineExceeded}},
+		"Wait":    {func(j jobs.Job, w jobs.Watch) error { return w.Wait(j) }, []error{os.ErrDeadlineExceeded}},
+		"end":     {func(jobs.Job, jobs.Watch) error { return nil }, []error{nil, os.ErrDeadlineExceeded}},
+		"moved": {func(_ jobs.Job, w jobs.Watch) error {
+			w.SetDeadline(time.Now().Add(time.Hour))
+			return nil
+		}, []error{nil, os.ErrDeadlineExceeded}},
+		"taken back": {func(_ jobs.Job, w jobs.Watch) error { w.SetDeadline(time.Time{}); return nil }, []error{nil}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+				var wc waitctx.WaitCtx
+				if err := wc.Set("key", waitctx.Wait{FD: 7}); err != nil {
+					t.Fatal(err)
+				}
+				var w jobs.Watch
+				var got []error
+				w, err := s.Watch(&wc, func(j jobs.Job) error {
+					m.SetReady(7, 0)
+					if len(got) > 0 {
+						got = append(got, j.Reason())
+						return nil
+					}
+					if err := j.Sleep(time.Minute); err != nil {
+						return err
+					}
+					got = append(got, test.then(j, w))
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.SetDeadline(time.Now().Add(time.Second))
+				m.SetReady(7, waitctx.ReadyIn)
+				for range 10 {
+					s.RunOnce(time.Hour)
+				}
+				if !slices.Equal(got, test.want) {
+					t.Errorf("the job and later ones got %v, want %v", got, test.want)
+				}
+			})
+		})
+	}
 }
 
 // There is a source for each connection at rest.

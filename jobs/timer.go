@@ -115,10 +115,15 @@ func (s *Scheduler) expireTimers() {
 // Deadlines are lazy: one that moves back leaves its timer, which is set again
 // when it fires. So a deadline that is moved with each read costs nothing.
 
+// missed is a source's timerAt once its deadline has passed while its job was
+// active and waited for something else. The job hears of it when it waits, or else
+// the next one, which that starts.
+const missed = -1
+
 // setTimer sees to it that a timer no later than the source's deadline is in
 // the heap.
 func (s *Scheduler) setTimer(src *source) {
-	if src.deadline != 0 && (src.timerAt == 0 || src.deadline < src.timerAt) {
+	if src.deadline != 0 && (src.timerAt <= 0 || src.deadline < src.timerAt) {
 		src.timerAt = src.deadline
 		s.timers.push(timer{when: src.deadline, src: src})
 	}
@@ -136,6 +141,8 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 	case src.fn != nil && !src.active:
 		src.deadline = 0
 		s.startWatch(src, os.ErrDeadlineExceeded)
+	case src.active:
+		src.timerAt = missed
 	}
 }
 

@@ -36,6 +36,9 @@ func (t *task) awaits(src *source, place int32) {
 	if src.quiet != nil {
 		src.listen(place)
 	}
+	if src.timerAt == missed {
+		t.s.setTimer(src)
+	}
 	t.src, t.place, t.fired = src, place, 0
 	src.waiters.push(t)
 	t.pausing(onWaits)

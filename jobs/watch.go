@@ -43,6 +43,9 @@ func (w Watch) Wait(j Job) error {
 	case src == nil || src.stopped:
 		return ErrCanceled
 	case src.deadline != 0 && src.deadline <= src.s.now():
+		if src.timerAt == missed {
+			src.timerAt = 0
+		}
 		return os.ErrDeadlineExceeded
 	}
 	t.awaits(src, anyPlace)
@@ -85,7 +88,8 @@ func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 
 // SetDeadline sets when waiting ends with os.ErrDeadlineExceeded; the zero time
 // is never. With no job waiting the function is started once, and its Reason
-// is os.ErrDeadlineExceeded.
+// is os.ErrDeadlineExceeded. If that was started before and waits for something
+// else, it hears of the deadline when it waits for w, or it is started once more.
 func (w Watch) SetDeadline(at time.Time) {
 	src := w.src
 	if src == nil || src.stopped {
