@@ -41,8 +41,8 @@ func (s *Scheduler) away() {
 }
 
 // OnReady has fn called, on a goroutine of its own, whenever RunOnce(0) has
-// something to do, timers included, and now and then for nothing: the way to
-// embed a scheduler whose backend has no FD. fn should tell the host's loop and
+// something to do, timers and what the host did between turns included, and now
+// and then for nothing: the way to embed a scheduler whose backend has no FD. fn should tell the host's loop and
 // return; after each call the goroutine rests until RunOnce was called. Call
 // OnReady once, before the first RunOnce, and not Run.
 func (s *Scheduler) OnReady(fn func()) error {
@@ -75,7 +75,9 @@ type notifier struct {
 
 func (r *notifier) watch() {
 	for timeout := range r.arm {
-		r.n, r.err = r.s.poller.Wait(r.s.events, timeout)
+		if r.n == 0 && r.err == nil { // else no turn has taken what it found
+			r.n, r.err = r.s.poller.Wait(r.s.events, timeout)
+		}
 		tell := !r.wanted.Load()
 		r.back <- struct{}{}
 		if tell {
@@ -95,11 +97,12 @@ func (r *notifier) rearm() {
 	r.arm <- timeout
 }
 
-// recall has the goroutine out of the poller. It is woken only if it is not out
-// already: a wake that nobody waits for would have fn told of it next time.
-func (r *notifier) recall() {
-	if !r.waiting {
-		return
+// recall has the goroutine out of the poller, and reports whether it may have been
+// there. It is woken only if it is not out already: a wake that nobody waits for
+// would have fn told of it next time.
+func (r *notifier) recall() bool {
+	if r == nil || !r.waiting {
+		return false
 	}
 	r.waiting = false
 	select {
@@ -108,6 +111,14 @@ func (r *notifier) recall() {
 		r.wanted.Store(true)
 		r.s.poller.Wake()
 		<-r.back
+	}
+	return true
+}
+
+// rouse has the host told of what it did between turns.
+func (r *notifier) rouse() {
+	if r != nil && r.waiting && !r.s.running.Load() {
+		r.s.poller.Wake()
 	}
 }
 

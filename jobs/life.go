@@ -9,6 +9,7 @@ import (
 func (s *Scheduler) admit(t *task) {
 	s.enlist(t)
 	s.runnable(t, nil)
+	s.ready.rouse()
 }
 
 // enlist counts a new job among the live ones.
@@ -50,6 +51,7 @@ func (s *Scheduler) wake(t *task, reason error) {
 		t.queue.remove(t)
 	}
 	s.runnable(t, reason)
+	s.ready.rouse()
 }
 
 func (s *Scheduler) runnable(t *task, reason error) {

@@ -110,6 +110,7 @@ func (src *source) Changed() {
 	if !src.dirty {
 		src.dirty = true
 		src.s.dirty = append(src.s.dirty, src)
+		src.s.ready.rouse()
 	}
 }
 
@@ -161,8 +162,13 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 	src.s.poller.Suppress(fd, id)
 }
 
-// listen rearms what was suppressed of the wait at place, or of all waits.
+// listen rearms what was suppressed of the wait at place, or of all waits. For
+// that nobody may be in the poller.
 func (src *source) listen(place int32) {
+	if src.quiet == nil {
+		return
+	}
+	recalled := src.s.ready.recall()
 	for at := &src.quiet; *at != nil; {
 		q := *at
 		if place != anyPlace && q.place != place {
@@ -173,6 +179,9 @@ func (src *source) listen(place int32) {
 		*at = q.next
 		*q = quietWait{next: src.s.spareQuiet}
 		src.s.spareQuiet = q
+	}
+	if recalled {
+		src.s.ready.rearm()
 	}
 }
 

@@ -33,6 +33,7 @@ func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
 	t.fn = fn
 	s.enlist(t)
 	j := Job{t, t.gen}
+	timer := s.timers.next()
 	s.budget = 0 // its coroutine comes back when the job ends
 	for n := 1; ; n++ {
 		s.enter(t)
@@ -59,7 +60,7 @@ func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
 		s.toHost(more)
 	default: // its goroutine is in the poller, and knows of earlier timers only
 		s.asleep.Store(true)
-		if more || j.Valid() || s.posted.Load() {
+		if more || s.timers.next() < timer || s.posted.Load() {
 			s.poller.Wake()
 		}
 	}

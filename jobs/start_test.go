@@ -274,6 +274,106 @@ func TestStartTellsAnOnReadyHost(t *testing.T) {
 	})
 }
 
+// TestOnReadyHostIsToldOfWhatItDid: what a host does between turns, by Start or
+// else, may give the next turn something to do that the goroutine in the poller
+// does not know of, or be about a wait that nobody has awaited.
+func TestOnReadyHostIsToldOfWhatItDid(t *testing.T) {
+	type host struct {
+		s    *jobs.Scheduler
+		w    jobs.Watch // whose descriptor is readable, unawaited
+		c    *jobs.Cond // that a job waits for, which then waits for another such, and steps
+		fd   waitctx.FD // of both
+		step func(jobs.Job) error
+	}
+	for name, do := range map[string]func(h host) error{
+		"Start of another job's timer": func(h host) error {
+			_, err := h.s.Start(func(jobs.Job) error {
+				h.s.Go(func(j jobs.Job) error { return errors.Join(j.Sleep(time.Millisecond), h.step(j)) })
+				return nil
+			})
+			return err
+		},
+		"Start of another job's wait": func(h host) error {
+			_, err := h.s.Start(func(jobs.Job) error { h.c.Signal(); return nil })
+			return err
+		},
+		"Watch": func(h host) error {
+			wc := new(waitctx.WaitCtx)
+			_, err := h.s.Watch(wc, h.step)
+			return errors.Join(err, wc.Set("key", waitctx.Wait{FD: h.fd}))
+		},
+		"SetDeadline": func(h host) error {
+			w, err := h.s.Watch(new(waitctx.WaitCtx), h.step)
+			w.SetDeadline(time.Now().Add(time.Millisecond))
+			return err
+		},
+		"SetFunc": func(h host) error { h.w.SetFunc(h.step); return nil },
+		"Signal":  func(h host) error { h.c.Signal(); return nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			each(t, func(t *testing.T, s *jobs.Scheduler) {
+				told := make(chan struct{}, 1)
+				if err := s.OnReady(func() {
+					select {
+					case told <- struct{}{}:
+					default:
+					}
+				}); err != nil {
+					t.Fatal(err)
+				}
+				turn := func(patience time.Duration) bool {
+					select {
+					case <-told:
+					case <-time.After(patience):
+						return false
+					}
+					if _, err := s.RunOnce(0); err != nil {
+						t.Fatal(err)
+					}
+					return true
+				}
+				r, w := pipe(t)
+				sysWrite(w, []byte("x"))
+				var wc waitctx.WaitCtx
+				if err := wc.Set("key", waitctx.Wait{FD: waitctx.FD(r)}); err != nil {
+					t.Fatal(err)
+				}
+				watch, err := s.Watch(&wc, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				steps := 0
+				step := func(jobs.Job) error { steps++; return nil }
+				var c jobs.Cond
+				s.Go(func(j jobs.Job) error {
+					if err := j.WaitCtx().Set("key", waitctx.Wait{FD: waitctx.FD(r)}); err != nil {
+						return err
+					}
+					return errors.Join(c.Wait(j), j.WaitKey("key"), step(j))
+				})
+				stats, unawaited := make(chan jobs.Stats, 1), uint64(0)
+				for unawaited < 2 {
+					go func() { stats <- s.Stats() }()
+					for len(stats) == 0 {
+						turn(time.Millisecond)
+					}
+					unawaited = (<-stats).Unawaited
+				}
+				for turn(20 * time.Millisecond) { // until it is at rest
+				}
+				if err := do(host{s, watch, &c, waitctx.FD(r), step}); err != nil {
+					t.Fatal(err)
+				}
+				for steps == 0 {
+					if !turn(10 * time.Second) {
+						t.Fatal("not told")
+					}
+				}
+			})
+		})
+	}
+}
+
 // TestRenew: the new job has nothing of the old one, whose handles are stale.
 func TestRenew(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {

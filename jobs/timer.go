@@ -126,6 +126,7 @@ func (s *Scheduler) setTimer(src *source) {
 	if src.deadline != 0 && (src.timerAt <= 0 || src.deadline < src.timerAt) {
 		src.timerAt = src.deadline
 		s.timers.push(timer{when: src.deadline, src: src})
+		s.ready.rouse()
 	}
 }
 
@@ -151,6 +152,7 @@ func (s *Scheduler) setDeadline(t *task) {
 	if t.deadline != 0 && (t.timerAt == 0 || t.deadline < t.timerAt) {
 		t.timerAt = t.deadline
 		s.timers.push(timer{when: t.deadline, t: t, gen: t.gen})
+		s.ready.rouse()
 	}
 }
 
