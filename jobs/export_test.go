@@ -1,6 +1,9 @@
 package jobs
 
-import "unsafe"
+import (
+	"time"
+	"unsafe"
+)
 
 // Queue is a queue whose tasks are known by number.
 type Queue struct {
@@ -42,3 +45,15 @@ const SourceSize = unsafe.Sizeof(source{})
 
 // PausedAt is where a job paused and on which goroutine, as far as the loop knows.
 func PausedAt(j Job) (sp, goroutine uintptr) { return j.t.sp, j.t.goroutine }
+
+// RestsInATurn reports whether a watchdog that goes to rest does so for good when a
+// turn has begun since it last looked.
+func RestsInATurn() bool {
+	s := &Scheduler{epoch: time.Now()}
+	d := &watchdog{s: s, limit: time.Hour, kick: make(chan struct{}, 1), done: make(chan struct{})}
+	d.begin()
+	close(d.done) // else it would rest until the next turn
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	return !d.rest(tick)
+}

@@ -444,6 +444,13 @@ func TestWatchdogReportsALongTurn(t *testing.T) {
 //go:noinline
 func blocks() { time.Sleep(time.Second) }
 
+// A turn that begins while the watchdog goes to rest is not overlooked.
+func TestWatchdogDoesNotRestInATurn(t *testing.T) {
+	if jobs.RestsInATurn() {
+		t.Error("the watchdog rests while a turn is under way")
+	}
+}
+
 // Ready jobs, wakes, timers, new jobs and heavy ones all make progress while
 // some job is ready in every turn.
 func TestNobodyStarves(t *testing.T) {

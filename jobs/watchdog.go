@@ -123,6 +123,10 @@ func (d *watchdog) watch() {
 func (d *watchdog) rest(tick *time.Ticker) bool {
 	tick.Stop()
 	d.resting.Store(true)
+	if d.since.Load() != 0 && d.resting.CompareAndSwap(true, false) { // it began a moment before
+		tick.Reset(d.limit / 2)
+		return true
+	}
 	select {
 	case <-d.done:
 		return false
