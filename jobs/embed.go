@@ -44,12 +44,16 @@ func (s *Scheduler) away() {
 // something to do, timers and what the host did between turns included, and now
 // and then for nothing: the way to embed a scheduler whose backend has no FD. fn should tell the host's loop and
 // return; after each call the goroutine rests until RunOnce was called. Call
-// OnReady once, before the first RunOnce, and not Run.
+// OnReady once, before the first RunOnce, and not Run. After Close it returns
+// ErrClosed.
 func (s *Scheduler) OnReady(fn func()) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return waitctx.ErrBusy
 	}
 	defer s.leave()
+	if s.isClosed() {
+		return ErrClosed
+	}
 	if s.ready != nil {
 		return errors.New("jobs: OnReady was called already")
 	}

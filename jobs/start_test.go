@@ -274,6 +274,15 @@ func TestStartTellsAnOnReadyHost(t *testing.T) {
 	})
 }
 
+func TestOnReadyAfterClose(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		s.Close()
+		if err := s.OnReady(func() { t.Error("told of something after Close") }); err != jobs.ErrClosed {
+			t.Errorf("OnReady() = %v after Close, want ErrClosed", err)
+		}
+	}) // which fails if a goroutine is left
+}
+
 // TestOnReadyHostIsToldOfWhatItDid: what a host does between turns, by Start or
 // else, may give the next turn something to do that the goroutine in the poller
 // does not know of, or be about a wait that nobody has awaited.
