@@ -199,7 +199,7 @@ func (j Job) Context() context.Context {
 		}
 		ctx, cancel := context.WithCancelCause(context.WithValue(parent, jobKey{}, j))
 		t.ctx = &jobContext{ctx, cancel}
-		if t.stop != nil {
+		if t.stop != nil && !t.late { // a deadline may be moved, a context's end not
 			cancel(*t.stop)
 		}
 	}

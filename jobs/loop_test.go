@@ -99,6 +99,31 @@ func TestDeadlineMovesLater(t *testing.T) {
 	})
 }
 
+// A job's context is not ended by a deadline, neither one made before nor one
+// made after it has passed.
+func TestContextOutlastsADeadline(t *testing.T) {
+	for _, early := range []bool{true, false} {
+		inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+			s.Go(func(j jobs.Job) error {
+				if early {
+					j.Context()
+				}
+				j.SetDeadline(time.Now().Add(time.Second))
+				if err := j.Sleep(time.Hour); err != os.ErrDeadlineExceeded {
+					t.Errorf("Sleep() = %v, want os.ErrDeadlineExceeded", err)
+				}
+				ctx := j.Context()
+				j.SetDeadline(time.Time{})
+				if err := errors.Join(j.Sleep(time.Second), ctx.Err()); err != nil {
+					t.Errorf("with the deadline taken back, of a context made before it %v: %v, want nil", early, err)
+				}
+				return nil
+			})
+			until(t, s)
+		})
+	}
+}
+
 // A deadline that is too far away to be counted in nanoseconds is none.
 func TestDeadlineAtTheEndOfTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
