@@ -391,6 +391,28 @@ func coroutines() int {
 	}
 }
 
+// WithMaxIdle holds for a host that sleeps itself, too.
+func TestIdleCoroutinesAreBounded(t *testing.T) {
+	const most = 3
+	for _, timeout := range []time.Duration{0, time.Millisecond} {
+		inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+			for range 50 {
+				s.Go(func(j jobs.Job) error { return j.Sleep(time.Second) })
+			}
+			s.RunOnce(0)
+			time.Sleep(time.Second)
+			for range 3 { // busy enough not to be quiet
+				s.Go(func(jobs.Job) error { return nil })
+				s.RunOnce(timeout)
+				s.RunOnce(timeout)
+			}
+			if n := coroutines(); n != most {
+				t.Errorf("%d coroutines after turns of %v, want the %d that may be idle", n, timeout, most)
+			}
+		}, jobs.WithMaxIdle(most))
+	}
+}
+
 func TestErrorsAreReported(t *testing.T) {
 	var names []string
 	var errs []error

@@ -50,6 +50,9 @@ func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 	events := s.stats.Events
 	err = s.turn(timeout)
 	runnable := s.runnables() > 0
+	if timeout == 0 && !runnable && len(s.idle) > s.maxIdle { // as before a sleep of the loop's own
+		s.trim(s.maxIdle)
+	}
 	if s.nested.Load() && err == nil {
 		s.toHost(runnable)
 	}
