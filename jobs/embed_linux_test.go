@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -95,6 +96,23 @@ func TestFDIsReadableForEverything(t *testing.T) {
 		settle("an event", 4)
 		go s.Post(func() { got++ })
 		settle("a post", 5)
+	})
+}
+
+// TestFDAfterRun: a host that had the loop run by itself for a while watches FD
+// again.
+func TestFDAfterRun(t *testing.T) {
+	nestable(t, func(t *testing.T, s *jobs.Scheduler, fd waitctx.FD) {
+		rest(t, s, fd)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		defer cancel()
+		if err := s.Run(ctx); err != context.DeadlineExceeded {
+			t.Fatalf("Run() = %v, want context.DeadlineExceeded", err)
+		}
+		s.Go(func(jobs.Job) error { return nil })
+		if !readable(t, fd, 10*time.Second) {
+			t.Error("FD is not readable with a job to start")
+		}
 	})
 }
 

@@ -31,6 +31,9 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			return err
 		}
 	}
+	if s.nested.Load() {
+		s.toHost(s.runnables() > 0)
+	}
 	return context.Cause(ctx)
 }
 
