@@ -245,6 +245,36 @@ func TestReadyEndsWhenTheJobPauses(t *testing.T) {
 	})
 }
 
+// What was ready of a wait that is gone is not told of the one in its place.
+func TestReadyForgetsWhatIsGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		const gone, fd, later = 1, 2, 3
+		var got []any
+		s.Go(func(j jobs.Job) error {
+			wc := j.WaitCtx()
+			err := errors.Join(wc.Set("gone", waitctx.Wait{FD: gone}), wc.Set("key", waitctx.Wait{FD: fd}))
+			place := wc.Place("gone")
+			err = errors.Join(err, j.Sleep(time.Second)) // meanwhile it is ready, unawaited
+			wc.Clear("gone")
+			err = errors.Join(err, j.Sleep(time.Second), wc.Set("later", waitctx.Wait{FD: later}))
+			if wc.Place("later") != place {
+				t.Errorf("the places are %d and %d, want one", place, wc.Place("later"))
+			}
+			m.SetReady(fd, waitctx.ReadyIn)
+			err = errors.Join(err, j.WaitKey("key"))
+			for key := range j.Ready() {
+				got = append(got, key)
+			}
+			return err
+		})
+		m.SetReady(gone, waitctx.ReadyIn)
+		until(t, s)
+		if !slices.Equal(got, []any{"key"}) {
+			t.Errorf("Ready() = %v, want key alone", got)
+		}
+	})
+}
+
 // A job that awaits one key is not resumed for the others of its context, nor
 // does the loop hear of them twice.
 func TestWaitKeyAwaitsOneWait(t *testing.T) {

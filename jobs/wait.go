@@ -74,7 +74,8 @@ func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
 	}
 	for q := src.quiet; q != nil; q = q.next {
 		id := q.id
-		if key, ok := src.keyAt(q.place); ok && !yield(key, q.ready) {
+		key, now, _, ok := src.wc.Find(src.Base() | waitctx.Token(q.place))
+		if ok && now == id && !yield(key, q.ready) { // else the place is another wait's by now
 			return
 		}
 		if q.id != id { // the job has paused meanwhile
