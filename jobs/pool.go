@@ -162,6 +162,12 @@ func (j Job) Run(inner func(Job) error) error {
 	in := Job{t, t.gen}
 	t.state = stateHeld
 	status, err := in.Resume()
+	defer func() {
+		if status == Paused && j.t.stop != nil { // the pause of j ended j by force
+			in.Cancel(*j.t.stop)
+			in.Resume()
+		}
+	}()
 	for status == Paused {
 		if cause := j.Pause(); cause != nil {
 			in.Cancel(cause)

@@ -233,6 +233,28 @@ func TestNestedJobPausesTheOuter(t *testing.T) {
 	}
 }
 
+// A job that is ended by force where its nested job pauses takes that with it.
+func TestNestedJobEndsWithTheOuter(t *testing.T) {
+	p := newPool(t, 2, 0)
+	began, unwound := 0, 0
+	j := mustStart(t, p, nil, func(j jobs.Job) error {
+		for { // whatever becomes of it
+			j.Run(func(in jobs.Job) error {
+				defer func() { unwound++ }()
+				began++
+				return in.Pause()
+			})
+		}
+	}, jobs.Paused)
+	j.Cancel(nil)
+	if st, err := j.Resume(); st != jobs.Finished || !errors.Is(err, jobs.ErrCanceled) {
+		t.Fatalf("Resume() = %v, %v, want Finished, ErrCanceled", st, err)
+	}
+	if unwound != began {
+		t.Errorf("%d of %d nested jobs have ended, want all", unwound, began)
+	}
+}
+
 func TestCloseUnwindsPausedJobs(t *testing.T) {
 	p, _ := jobs.NewPool(0, 0)
 	var got error
