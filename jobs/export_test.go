@@ -57,3 +57,6 @@ func RestsInATurn() bool {
 	defer tick.Stop()
 	return !d.rest(tick)
 }
+
+// Timers is the number of timers a scheduler holds.
+func Timers(s *Scheduler) int { return len(s.timers) }

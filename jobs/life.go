@@ -90,6 +90,10 @@ func (s *Scheduler) release(t *task) {
 			s.setTimer(src)
 		}
 	}
+	if t.timerAt != 0 {
+		t.timerAt = 0
+		s.lapse()
+	}
 	t.endContext(ErrStale)
 }
 

@@ -124,6 +124,93 @@ func TestContextOutlastsADeadline(t *testing.T) {
 	}
 }
 
+// A timer that nobody waits for any more does not stay until its time, and those
+// that somebody waits for do.
+func TestLapsedTimersGo(t *testing.T) {
+	for name, lapse := range map[string]func(j jobs.Job) error{
+		"job that ended": func(j jobs.Job) error { return j.SetDeadline(time.Now().Add(time.Hour)) },
+		"job that is renewed": func(j jobs.Job) error {
+			j.SetDeadline(time.Now().Add(time.Hour))
+			_, err := j.Renew()
+			return err
+		},
+		"Watch that was stopped": func(j jobs.Job) error {
+			w, err := j.Scheduler().Watch(new(waitctx.WaitCtx), nil)
+			w.SetDeadline(time.Now().Add(time.Hour))
+			w.Stop()
+			return err
+		},
+		"sleep that was ended": func(j jobs.Job) error {
+			j.Scheduler().Post(func() { j.Cancel(nil) })
+			if err := j.Sleep(time.Hour); err != jobs.ErrCanceled {
+				return err
+			}
+			return nil
+		},
+		"deadline that moved": func(j jobs.Job) error {
+			j.SetDeadline(time.Now().Add(2 * time.Hour))
+			return j.SetDeadline(time.Now().Add(time.Hour))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+				const live, lapsed, most = 100, 10_000, 400
+				begin := time.Now()
+				woken := 0
+				woke := func(err error, after time.Duration) {
+					if took := time.Since(begin); err != nil || took != after {
+						t.Errorf("woken after %v, %v, want %v, nil", took, err, after)
+					}
+					woken++
+				}
+				for i := range live {
+					after := time.Duration(live-i) * time.Second
+					switch i % 3 {
+					case 0:
+						s.Go(func(j jobs.Job) error { woke(j.Sleep(after), after); return nil })
+					case 1:
+						s.Go(func(j jobs.Job) error {
+							j.SetDeadline(begin.Add(after))
+							if err := j.Park(); err != os.ErrDeadlineExceeded {
+								return err
+							}
+							woke(nil, after)
+							return nil
+						})
+					case 2:
+						w, err := s.Watch(new(waitctx.WaitCtx), func(jobs.Job) error { woke(nil, after); return nil })
+						if err != nil {
+							t.Fatal(err)
+						}
+						w.SetDeadline(begin.Add(after))
+					}
+				}
+				for range lapsed {
+					s.Go(func(j jobs.Job) error {
+						if err := lapse(j); err != nil {
+							t.Error(err)
+						}
+						return nil
+					})
+				}
+				for range 5 {
+					s.RunOnce(0)
+				}
+				if n := jobs.Timers(s); n > most {
+					t.Errorf("%d timers for %d that are awaited, want %d at most", n, live, most)
+				}
+				until(t, s)
+				for woken < live && time.Since(begin) < time.Hour {
+					s.RunOnce(time.Minute)
+				}
+				if woken != live {
+					t.Errorf("%d woken, want %d", woken, live)
+				}
+			})
+		})
+	}
+}
+
 // A deadline that is too far away to be counted in nanoseconds is none.
 func TestDeadlineAtTheEndOfTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {

@@ -37,6 +37,7 @@ type Scheduler struct {
 	budget     int   // how many more of them may run
 	ran        *task // last
 	timers     timerHeap
+	lapsed     int     // of timers, about: nobody waits for them any more
 	tasks      []*task // live
 	idle       []*coro
 	events     []waitctx.Event

@@ -225,6 +225,10 @@ func (s *Scheduler) retire(src *source) {
 	}
 	src.stopped, src.fn, src.deadline = true, nil, 0
 	src.quiet = nil
+	if src.timerAt > 0 {
+		src.timerAt = 0
+		s.lapse()
+	}
 	src.wc.Close()
 	if !src.wc.Dirty() {
 		s.gone(src)

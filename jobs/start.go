@@ -84,7 +84,7 @@ func (j Job) Renew() (Job, error) {
 	case t.s.isClosed():
 		return Job{}, ErrClosed
 	}
-	if t.own != nil || t.watch != nil || t.ctx != nil {
+	if t.own != nil || t.watch != nil || t.ctx != nil || t.timerAt != 0 {
 		t.s.release(t)
 	}
 	low, index, co, next, yield := t.low, t.index, t.co, t.next, t.yield

@@ -64,6 +64,32 @@ func (h *timerHeap) pop() timer {
 	}
 }
 
+// fewTimers is how many timers that nobody waits for any more are let be.
+const fewTimers = 64
+
+// lapse counts a timer that nobody waits for any more. It would stay until its time,
+// and hold what a Watch was for; so they go once they are the most of all.
+func (s *Scheduler) lapse() {
+	if s.lapsed++; s.lapsed <= fewTimers || s.lapsed <= len(s.timers)/2 {
+		return
+	}
+	all := s.timers
+	s.timers, s.lapsed = nil, 0
+	for i := range all {
+		if all[i].awaited() {
+			s.timers.push(all[i])
+		}
+	}
+}
+
+// awaited reports whether somebody waits for the timer.
+func (x *timer) awaited() bool {
+	if x.t == nil {
+		return x.src.timerAt == x.when
+	}
+	return x.t.gen == x.gen && (x.t.timerAt == x.when || x.t.on == onSleep && x.t.until == x.when)
+}
+
 // untilTimer is how long the loop may sleep, -1 for ever.
 func (s *Scheduler) untilTimer() time.Duration {
 	when := s.timers.next()
@@ -93,6 +119,9 @@ func (s *Scheduler) expireTimers() {
 	now := s.now()
 	for s.timers.next() <= now {
 		x := s.timers.pop()
+		if s.lapsed > 0 && !x.awaited() {
+			s.lapsed--
+		}
 		switch {
 		case x.t == nil:
 			if x.src.timerAt == x.when {
@@ -124,9 +153,13 @@ const missed = -1
 // the heap.
 func (s *Scheduler) setTimer(src *source) {
 	if src.deadline != 0 && (src.timerAt <= 0 || src.deadline < src.timerAt) {
+		earlier := src.timerAt > 0
 		src.timerAt = src.deadline
 		s.timers.push(timer{when: src.deadline, src: src})
 		s.ready.rouse()
+		if earlier {
+			s.lapse()
+		}
 	}
 }
 
@@ -150,9 +183,13 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 // setDeadline is setTimer for a job.
 func (s *Scheduler) setDeadline(t *task) {
 	if t.deadline != 0 && (t.timerAt == 0 || t.deadline < t.timerAt) {
+		earlier := t.timerAt != 0
 		t.timerAt = t.deadline
 		s.timers.push(timer{when: t.deadline, t: t, gen: t.gen})
 		s.ready.rouse()
+		if earlier {
+			s.lapse()
+		}
 	}
 }
 

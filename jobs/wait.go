@@ -198,5 +198,9 @@ func (j Job) Sleep(d time.Duration) error {
 		t.until = math.MaxInt64
 	}
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
-	return t.block(onSleep)
+	err = t.block(onSleep)
+	if err != nil && t.s.now() < t.until {
+		t.s.lapse()
+	}
+	return err
 }
