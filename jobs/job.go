@@ -59,11 +59,12 @@ func (j Job) WaitCtx() *waitctx.WaitCtx {
 	return nil
 }
 
-// SetName names the job in listings, profiles and traces.
+// SetName names the job in listings, profiles and traces: itself, or another of its
+// loop.
 func (j Job) SetName(name string) {
 	if j.Valid() {
 		j.t.name = name
-		if j.t.s != nil {
+		if j.t.s != nil && j.t.state == stateRunning {
 			j.t.s.renamed(j.t)
 		}
 	}

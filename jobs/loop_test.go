@@ -608,6 +608,27 @@ func TestWatchdogReportsALongTurn(t *testing.T) {
 //go:noinline
 func blocks() { time.Sleep(time.Second) }
 
+// A job may be named by another, also before it begins, and that keeps its own name.
+func TestNameOfAnotherJob(t *testing.T) {
+	stalls := make(chan jobs.Stall, 10)
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error {
+			j.SetName("parent")
+			s.Go(jobs.Job.Park).SetName("child")
+			blocks()
+			return nil
+		})
+		s.RunOnce(0)
+		s.RunOnce(0)
+		if len(stalls) != 1 {
+			t.Fatalf("%d reports of one long turn, want 1", len(stalls))
+		}
+		if got := (<-stalls).Job; got != "parent" {
+			t.Errorf("reported job %q, want parent", got)
+		}
+	}, jobs.WithWatchdog(100*time.Millisecond, func(s jobs.Stall) { stalls <- s }))
+}
+
 // A turn that begins while the watchdog goes to rest is not overlooked.
 func TestWatchdogDoesNotRestInATurn(t *testing.T) {
 	if jobs.RestsInATurn() {
