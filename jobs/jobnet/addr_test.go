@@ -56,7 +56,7 @@ func TestAddresses(t *testing.T) {
 			}
 			defer al.Close()
 			for range 2 { // the second finds what the first left
-				theirs, err = net.Dial(l.Addr().Network(), to)
+				theirs, err = net.Dial(c.network, to)
 				if err != nil {
 					t.Fatal(err)
 				}
