@@ -28,6 +28,7 @@ type Poller struct {
 	set     int               // the epoll set; replaced only by the waiter
 	slots   chunks.List[slot] // slot 0 stands for the wake, and ends chains
 	backlog []ref             // what is to be told before the kernel is asked again
+	aside   bool              // a lost registration was told: before the next the kernel is asked
 	rearms  []int32           // numbers whose mask the next Wait widens
 	run     int               // dead cookies seen since the last live one
 	outer   int               // an epoll set that holds set, for FD; -1 until asked for

@@ -76,7 +76,9 @@ func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration, n, rows 
 
 // prepareLocked does what has to be done before the kernel is asked. It
 // reports whether Wait is to return. What the backlog gives is returned by
-// itself, as the kernel would report the same registrations once more.
+// itself, as the kernel would report the same registrations once more. Lost ones
+// it would not, and they may come to the backlog again and again: they let the
+// kernel go first every other time.
 func (p *Poller) prepareLocked(dst []waitctx.Event) (n int, done bool, err error) {
 	if p.closed.Load() {
 		return 0, true, waitctx.ErrClosed
@@ -88,7 +90,11 @@ func (p *Poller) prepareLocked(dst []waitctx.Event) (n int, done bool, err error
 		p.scratch.rows = make([]unix.EpollEvent, rows)
 	}
 	p.flushLocked()
-	n = p.tellBacklogLocked(dst)
+	if p.aside && len(p.backlog) > 0 && p.slots.At(p.backlog[0].index).is(dead) {
+		p.aside, p.sleepy = false, false
+	} else {
+		n = p.tellBacklogLocked(dst)
+	}
 	if len(p.backlog) > 0 {
 		p.showBacklogLocked()
 	}
@@ -239,6 +245,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 		heard = true
 		if n < len(dst) {
 			dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+			s.flags &^= queued
 			n++
 		} else if len(dst) > 0 {
 			p.queueLocked(i)
@@ -263,7 +270,7 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 	for ; at < len(p.backlog) && n < len(dst); at++ {
 		b := p.backlog[at]
 		s := p.slots.At(b.index)
-		if s.gen != b.gen {
+		if s.gen != b.gen || !s.is(queued) {
 			continue
 		}
 		s.flags &^= queued
@@ -271,7 +278,9 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 			continue
 		}
 		ready := waitctx.ReadyClosed
-		if !s.is(dead) {
+		if s.is(dead) {
+			p.aside = true
+		} else {
 			ready = readyNow(s)
 		}
 		if ready != 0 {

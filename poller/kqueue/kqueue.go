@@ -41,6 +41,7 @@ type Poller struct {
 	files   []file // by number
 	batch   batch
 	backlog []ref   // what is to be told before the kernel is asked again
+	aside   bool    // a lost registration was told: before the next the kernel is asked
 	rearms  []int32 // numbers whose knotes the next Wait enables
 	scratch scratch // of the waiter
 	stats   Stats

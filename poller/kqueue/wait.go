@@ -61,11 +61,15 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // collectLocked takes what is ready now. It reports whether Wait is to return.
 //
 // What the backlog gave is returned by itself, as the kernel would report the
-// same registrations once more. A fetch that held nothing to tell is followed
-// by another one, since it may have hidden what is behind it; each silences
-// what it found.
+// same registrations once more. Lost ones it would not, and they may come to
+// the backlog again and again: they let the kernel go first every other time.
+//
+// A fetch that held nothing to tell is followed by another one, since it may
+// have hidden what is behind it; each silences what it found.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
-	if n := p.tellBacklogLocked(dst); n > 0 {
+	if p.aside && len(p.backlog) > 0 && p.slots[p.backlog[0].index].dead {
+		p.aside = false
+	} else if n := p.tellBacklogLocked(dst); n > 0 {
 		return n, true, nil
 	}
 	for {
@@ -74,7 +78,8 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 			return 0, true, os.NewSyscallError("kevent", errno)
 		}
 		if errno == 0 && rows == 0 {
-			return 0, false, nil
+			n = p.tellBacklogLocked(dst)
+			return n, n > 0, nil
 		}
 		n, woke := p.deliverLocked(dst, rows)
 		// A dst without room must not turn a ready descriptor into a spin.
@@ -201,6 +206,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, fd int32, cut bool) in
 		told = true
 		if n < len(dst) {
 			dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+			s.queued = false
 			n++
 		} else if len(dst) > 0 {
 			p.queueLocked(i)
@@ -218,7 +224,7 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 	for ; at < len(p.backlog) && n < len(dst); at++ {
 		b := p.backlog[at]
 		s := &p.slots[b.index]
-		if s.gen != b.gen {
+		if s.gen != b.gen || !s.queued {
 			continue
 		}
 		s.queued = false
@@ -226,7 +232,9 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 			continue
 		}
 		ready := waitctx.ReadyClosed
-		if !s.dead {
+		if s.dead {
+			p.aside = true
+		} else {
 			ready = readyOf(p.stateLocked(s), p.files[s.fd].kind, s.interest)
 		}
 		if ready != 0 {

@@ -163,6 +163,29 @@ var deleteTests = []subtest{
 			s.delete(reg)
 		}
 	}},
+	{"15 a lost wait that is modified again and again takes nobody's turn", func(s *suite) {
+		for _, size := range []int{1, 16} {
+			r, _ := fdtest.Pipe(s)
+			lost := s.add(r, readable)
+			next, w := fdtest.Pipe(s)
+			reg := s.add(r.Reopen(next), readable)
+			w.Write("x")
+			told := make(map[waitctx.Token]bool)
+			told[lost.Token] = !s.caps.SeesReuse
+			for start, i := time.Now(), readable; !told[lost.Token] || !told[reg.Token]; i ^= readable | writable {
+				if time.Since(start) > patience {
+					s.Fatalf("with a dst of %d the lost wait was told: %v, the ready one: %v, want both",
+						size, told[lost.Token], told[reg.Token])
+				}
+				s.apply(lost.modify(i, lost.Token))
+				for _, e := range s.wait(size, quiet) {
+					told[e.Token] = true
+				}
+			}
+			s.delete(lost)
+			s.delete(reg)
+		}
+	}},
 	{"15 a number that goes back to a file it had", func(s *suite) {
 		r, w := fdtest.Pipe(s)
 		first, earlier := s.add(r, readable), r.Dup()
