@@ -400,6 +400,33 @@ func TestEvents(t *testing.T) {
 	c.silent()
 }
 
+// An event that stays signalled is told by each Wait, and may leave no room for
+// anything else: not always.
+func TestEventLeavesRoomForSockets(t *testing.T) {
+	m, c := open(t)
+	m.socket(sock)
+	m.socket(sock + 4)
+	told := make(map[waitctx.Token]bool)
+	for fd := sock + 8; fd < sock+20; fd += 4 {
+		m.event(fd, true).set()
+		c.add(fd, waitctx.Readable)
+	}
+	c.add(sock, waitctx.Readable)
+	c.add(sock+4, waitctx.Readable)
+	m.set(sock, afdReceive)
+	m.set(sock+4, afdReceive)
+	for range 5 {
+		dst := make([]waitctx.Event, 1)
+		if n, err := c.Wait(dst, 0); n != 1 || err != nil {
+			t.Fatalf("Wait() = %d, %v, want 1", n, err)
+		}
+		told[dst[0].Token] = true
+	}
+	if len(told) != 5 {
+		t.Errorf("%d of 5 were told within 5 waits", len(told))
+	}
+}
+
 // A change by another goroutine reaches the Wait under way.
 func TestApplyWakesTheWaiter(t *testing.T) {
 	m, c := open(t)

@@ -52,7 +52,8 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 //
 // Packets that held nothing to tell are followed by others, since they may have
 // hidden what is behind them, and some are of cancelled polls, whose successors
-// are submitted only now.
+// are submitted only now. They come before the signals that were taken without
+// one, of which there may be as many again in each Wait.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
 	if n := p.tellBacklogLocked(dst); n > 0 {
 		return n, true, nil
@@ -63,7 +64,6 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 	}
 	for {
 		p.flushLocked()
-		n += p.tellBacklogLocked(dst[n:])
 		rows := 0
 		if n < len(dst) || len(dst) == 0 {
 			if rows, err = p.sys.get(p.rows[:p.size(len(dst)-n)], 0); err != nil {
