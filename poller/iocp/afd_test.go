@@ -427,6 +427,36 @@ func TestEventLeavesRoomForSockets(t *testing.T) {
 	}
 }
 
+// A lost wait is told again after each modify, but not instead of all others.
+func TestLostWaitTakesNobodysTurn(t *testing.T) {
+	for _, room := range []int{1, 8} {
+		m, c := open(t)
+		m.socket(sock)
+		lost := c.add(sock, waitctx.Readable)
+		c.silent()
+		m.closeSocket(sock)
+		c.wants(8, map[waitctx.ID]waitctx.Ready{lost.ID: waitctx.ReadyClosed})
+		m.socket(sock + 4)
+		ch := c.add(sock+4, waitctx.Readable)
+		m.set(sock+4, afdReceive)
+		told := make(map[waitctx.Token]bool)
+		for range 4 {
+			c.modify(lost, waitctx.Readable)
+			dst := make([]waitctx.Event, room)
+			n, err := c.Wait(dst, 0)
+			if err != nil {
+				t.Fatalf("Wait() = %d, %v, want no error", n, err)
+			}
+			for _, e := range dst[:n] {
+				told[e.Token] = true
+			}
+		}
+		if !told[lost.Token] || !told[ch.Token] {
+			t.Errorf("with a dst of %d the lost wait was told: %v, the ready one: %v, want both", room, told[lost.Token], told[ch.Token])
+		}
+	}
+}
+
 // A change by another goroutine reaches the Wait under way.
 func TestApplyWakesTheWaiter(t *testing.T) {
 	m, c := open(t)

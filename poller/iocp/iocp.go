@@ -32,6 +32,7 @@ type Poller struct {
 	byFD    map[waitctx.FD]*source
 	updates []*source // whose polls or waits may have to change
 	backlog []ref     // what is to be told before the kernel is asked again
+	aside   bool      // a lost registration was told: before the next the kernel is asked
 
 	polls    []poll
 	freePoll uint32

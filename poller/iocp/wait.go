@@ -48,14 +48,18 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // collectLocked takes what is ready now. It reports whether Wait is to return.
 //
 // What the backlog gave is returned by itself, as the polls submitted next would
-// report the same registrations once more.
+// report the same registrations once more. Lost ones they would not, and these
+// may come to the backlog again and again: they let the port go first every other
+// time.
 //
 // Packets that held nothing to tell are followed by others, since they may have
 // hidden what is behind them, and some are of cancelled polls, whose successors
 // are submitted only now. They come before the signals that were taken without
 // one, of which there may be as many again in each Wait.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {
-	if n := p.tellBacklogLocked(dst); n > 0 {
+	if p.aside && len(p.backlog) > 0 && p.slots[p.backlog[0].index].dead {
+		p.aside = false
+	} else if n := p.tellBacklogLocked(dst); n > 0 {
 		return n, true, nil
 	}
 	pipesFirst := p.pipesNext
@@ -170,6 +174,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, src *source, events uint32) (
 			continue
 		}
 		dst[n] = waitctx.Event{Token: s.token, Ready: ready}
+		s.queued = false
 		n++
 	}
 	return n
@@ -181,7 +186,7 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 	for ; at < len(p.backlog) && n < len(dst); at++ {
 		b := p.backlog[at]
 		s := &p.slots[b.index]
-		if s.gen != b.gen {
+		if s.gen != b.gen || !s.queued {
 			continue
 		}
 		s.queued = false
@@ -189,7 +194,9 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 			continue
 		}
 		e := waitctx.Event{Token: s.token, Ready: waitctx.ReadyClosed, Err: s.err}
-		if !s.dead {
+		if s.dead {
+			p.aside = true
+		} else {
 			if e.Ready, e.Err = p.readyNowLocked(s), nil; e.Ready == 0 {
 				continue
 			}
