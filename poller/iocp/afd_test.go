@@ -457,6 +457,28 @@ func TestLostWaitTakesNobodysTurn(t *testing.T) {
 	}
 }
 
+// A pipe that is closed while Wait sleeps between two looks is told by that Wait:
+// once it is lost nobody looks any more.
+func TestPipeClosedDuringWait(t *testing.T) {
+	m, c := open(t)
+	m.peeks[sock] = pipeEmpty
+	ch := c.add(sock, waitctx.Readable)
+	m.looked = func(looks int) { // with the model's lock held
+		if looks == 3 {
+			delete(m.peeks, sock)
+		}
+	}
+	const patience = 10 * time.Second
+	dst, start := make([]waitctx.Event, 1), time.Now()
+	n, err := c.Wait(dst, patience)
+	if want := (waitctx.Event{Token: ch.Token, Ready: waitctx.ReadyClosed}); n != 1 || err != nil || dst[0] != want {
+		t.Errorf("Wait() = %d, %v with %+v, want %+v", n, err, dst[0], want)
+	}
+	if time.Since(start) >= patience {
+		t.Error("Wait slept until its timeout")
+	}
+}
+
 // A change by another goroutine reaches the Wait under way.
 func TestApplyWakesTheWaiter(t *testing.T) {
 	m, c := open(t)

@@ -30,6 +30,8 @@ type model struct {
 	submits int
 	checks  int
 	peeks   map[waitctx.FD]pipeState
+	looks   int             // into pipes
+	looked  func(looks int) // if not nil, called before each
 	waits   map[waitctx.FD]*modelWait
 	freed   int
 }
@@ -267,6 +269,9 @@ func (m *model) now(targets []target) status {
 func (m *model) peek(h waitctx.FD) (pipeState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.looks++; m.looked != nil {
+		m.looked(m.looks)
+	}
 	state, ok := m.peeks[h]
 	if !ok {
 		return 0, statusInvalidHandle

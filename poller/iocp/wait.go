@@ -81,6 +81,7 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 			more, watched := p.sweepLocked(dst[n:])
 			p.pipesNext = !pipesFirst && watched && n+more == len(dst)
 			n += more
+			n += p.tellBacklogLocked(dst[n:]) // pipes that turned out to be lost
 			return n, n > 0 || woke || rows > 0, nil
 		}
 	}
