@@ -479,6 +479,63 @@ func TestPipeClosedDuringWait(t *testing.T) {
 	}
 }
 
+// Without room in dst a Wait ends all the same when something is ready, and sleeps
+// when it is not any more.
+func TestWaitWithoutRoom(t *testing.T) {
+	const patience, quiet = 10 * time.Second, 20 * time.Millisecond
+	for name, open := range map[string]func(m *model) (ready func(bool)){
+		"socket": func(m *model) func(bool) {
+			m.socket(sock)
+			return func(on bool) {
+				if m.set(sock, 0); on {
+					m.set(sock, afdReceive)
+				}
+			}
+		},
+		"pipe": func(m *model) func(bool) {
+			return func(on bool) {
+				if m.peeks[sock] = pipeEmpty; on {
+					m.peeks[sock] = pipeData
+				}
+			}
+		},
+		"event": func(m *model) func(bool) {
+			e := m.event(sock, true)
+			return func(on bool) {
+				if e.is = false; on {
+					e.set()
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m, p := newModel(t)
+			c := client{t, p}
+			ready := open(m)
+			ready(true)
+			ch := c.add(sock, waitctx.Readable)
+			for round := range 3 {
+				for range 2 {
+					start := time.Now()
+					if n, err := c.Wait(nil, patience); n != 0 || err != nil || time.Since(start) >= patience {
+						t.Fatalf("in round %d Wait(nil) = %d, %v after %v, want 0, nil at once", round, n, err, time.Since(start))
+					}
+				}
+				if round == 1 {
+					c.wants(1, in(ch))
+				}
+				ready(false)
+				c.Wait(nil, 0) // a packet may be in the port
+				start := time.Now()
+				if n, err := c.Wait(nil, quiet); n != 0 || err != nil || time.Since(start) < quiet {
+					t.Fatalf("in round %d Wait(nil) = %d, %v after %v, want 0, nil after %v", round, n, err, time.Since(start), quiet)
+				}
+				ready(true)
+			}
+		})
+	}
+}
+
 // A change by another goroutine reaches the Wait under way.
 func TestApplyWakesTheWaiter(t *testing.T) {
 	m, c := open(t)

@@ -41,6 +41,22 @@ func (p *Poller) sweepLocked(dst []waitctx.Event) (n int, watched bool) {
 	return n, watched
 }
 
+// anyPipeLocked reports whether a pipe is ready for somebody who listens. It is
+// for a dst without room.
+func (p *Poller) anyPipeLocked() bool {
+	for _, src := range p.pipes {
+		want, listening, _ := p.wantLocked(src)
+		if !listening {
+			continue
+		}
+		state, err := p.sys.peek(src.handle)
+		if err != nil || state != pipeEmpty && pipeEvents(state)&want != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // pipeEvents is what peeking found, in the words of a socket's poll: the end of
 // a pipe is a hang-up, of which everybody hears.
 func pipeEvents(state pipeState) uint32 {

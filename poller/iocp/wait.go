@@ -82,7 +82,8 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 			p.pipesNext = !pipesFirst && watched && n+more == len(dst)
 			n += more
 			n += p.tellBacklogLocked(dst[n:]) // pipes that turned out to be lost
-			return n, n > 0 || woke || rows > 0, nil
+			done := n > 0 || woke || rows > 0 || len(dst) == 0 && (p.signalLocked() || p.anyPipeLocked())
+			return n, done, nil
 		}
 	}
 }
@@ -207,6 +208,29 @@ func (p *Poller) tellBacklogLocked(dst []waitctx.Event) int {
 	}
 	p.backlog = p.backlog[:copy(p.backlog, p.backlog[at:])]
 	return n
+}
+
+// signalLocked reports whether there is something in the backlog that no packet
+// tells of: the end of a file, or a signal. It is for a dst without room. A signal
+// that was taken back since is waited for again.
+func (p *Poller) signalLocked() bool {
+	for _, b := range p.backlog {
+		s := &p.slots[b.index]
+		switch {
+		case s.gen != b.gen || !s.queued || s.suppressed:
+		case s.dead:
+			return true
+		case s.owed:
+			if s.src.wait.level() && !s.src.wait.signalled() {
+				s.owed = false
+				p.updateWaitLocked(s.src)
+			}
+			if s.owed {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // readyNowLocked asks whether a slot from the backlog is still ready, as its
