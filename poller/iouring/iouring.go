@@ -98,6 +98,10 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 			if (c.Op == waitctx.OpDelete) != deletes {
 				continue
 			}
+			if p.unsettledLocked(c) {
+				p.settleLocked(changes[:i], deleted)
+				settle, deleted = false, false
+			}
 			c.Err = p.applyLocked(c)
 			settle = settle || c.Err == nil && c.Op != waitctx.OpModify
 			deleted = deleted || c.Err == nil && deletes
@@ -283,6 +287,16 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) {
 func (p *Poller) deleteLocked(i uint32) {
 	p.unlinkLocked(i)
 	p.releaseLocked(i)
+}
+
+// unsettledLocked reports whether a change is of a registration that was added
+// before it in the same Apply, and that the kernel may refuse yet.
+func (p *Poller) unsettledLocked(c *waitctx.Change) bool {
+	if len(p.adds) == 0 {
+		return false
+	}
+	i := p.findLocked(c.FD, c.ID)
+	return i != 0 && p.slots[i].armed == 0 && !p.slots[i].queued
 }
 
 // settleLocked arms what was added, cancels what was deleted, and waits until

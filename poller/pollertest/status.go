@@ -213,6 +213,19 @@ var statusTests = []subtest{
 			s.Errorf("Apply() of its delete = %v, want ErrNotFound", err)
 		}
 	}},
+	{"26 what failed is not held for the changes that follow", func(s *suite) {
+		gone, _ := fdtest.Pipe(s)
+		s.delete(s.add(gone, readable)) // so that the number is known
+		gone.Close()
+		bad := newReg(gone.FD(), readable)
+		changes := []waitctx.Change{bad.add(), bad.modify(writable, 1), bad.add(), bad.modify(writable, 1)}
+		s.Apply(changes)
+		for i, want := range []error{fdtest.EBADF, waitctx.ErrNotFound, fdtest.EBADF, waitctx.ErrNotFound} {
+			if !errors.Is(changes[i].Err, want) {
+				s.Errorf("Err of change %d = %v, want %v", i, changes[i].Err, want)
+			}
+		}
+	}},
 	{"26 Err of an earlier failure is cleared", func(s *suite) {
 		r, _ := fdtest.Pipe(s)
 		c := newReg(r.FD(), readable).add()
