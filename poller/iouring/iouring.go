@@ -30,10 +30,12 @@ type Poller struct {
 	woken  atomic.Bool  // Wake was called and no Wait has returned since; set under mu
 
 	mu      sync.Mutex // guards everything below
-	left    sync.Cond  // signalled when the waiter leaves, and when the ring is closed
+	left    sync.Cond  // signalled when the waiter or a drain leaves, and when the ring is closed
 	waiting bool       // some goroutine is in Wait
 	nested  bool       // FD was handed out
 	shut    bool       // the ring is closed
+
+	draining int // goroutines in drainLocked, which lets go of the lock
 
 	ring    ring
 	slots   []slot
@@ -192,7 +194,7 @@ func (p *Poller) Close() error {
 	if first && p.waiting {
 		p.kickLocked()
 	}
-	for p.waiting || !first && !p.shut {
+	for p.waiting || first && p.draining > 0 || !first && !p.shut {
 		p.left.Wait()
 	}
 	if !first {
@@ -305,11 +307,6 @@ func (p *Poller) unsettledLocked(c *waitctx.Change) bool {
 func (p *Poller) settleLocked(changes []waitctx.Change, deleted bool) {
 	before := p.stats.Enters
 	errno := p.flushLocked(0, true)
-	p.drainLocked()
-	if deleted {
-		p.fenceLocked()
-	}
-	p.stats.Ctl += p.stats.Enters - before
 	for i := range changes {
 		c := &changes[i]
 		if c.Op != waitctx.OpAdd || c.Err != nil {
@@ -328,6 +325,14 @@ func (p *Poller) settleLocked(changes []waitctx.Change, deleted bool) {
 			p.deleteLocked(slot)
 		}
 	}
+	if len(p.cancels) > 0 {
+		p.flushLocked(0, true)
+	}
+	p.drainLocked()
+	if deleted {
+		p.fenceLocked()
+	}
+	p.stats.Ctl += p.stats.Enters - before
 }
 
 // refusal is the error of a poll that the kernel refused. EINVAL is its answer

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"bide/internal/fdtest"
 	"bide/poller/iouring"
@@ -310,6 +312,74 @@ func TestDeleteOnAnotherThreadLetsGoOfTheFile(t *testing.T) {
 		}
 		again.Close()
 	}
+}
+
+// A delete may have to wait for a thread that cannot be interrupted. A Wake meanwhile
+// does not, and a Wait under way hears of it.
+func TestWakeDuringADeleteThatWaits(t *testing.T) {
+	p := open(t)
+	defer p.Close()
+	r, _ := fdtest.Pipe(t)
+	release, let := fdtest.Pipe(t)
+	armed, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread()
+		change(t, p, waitctx.OpAdd, r)
+		close(armed)
+		stuck(release)
+	}()
+	<-armed
+	waited, deleted := make(chan error, 1), make(chan struct{})
+	go func() {
+		_, err := p.Wait(make([]waitctx.Event, 1), -1)
+		waited <- err
+	}()
+	go func() {
+		defer close(deleted)
+		change(t, p, waitctx.OpDelete, r)
+	}()
+	for start := time.Now(); time.Since(start) < 100*time.Millisecond; { // or the delete has not begun
+		runtime.Gosched()
+	}
+	start := time.Now()
+	if err := p.Wake(); err != nil {
+		t.Errorf("Wake() = %v, want nil", err)
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("Wait() = %v, want nil", err)
+	}
+	if took := time.Since(start); took > 3*time.Second { // a delete gives up after five
+		t.Errorf("Wake and the end of Wait took %v while a delete waited", took)
+	}
+	let.Write("x")
+	<-deleted
+	<-ended
+}
+
+// change adds or deletes one registration of a file.
+func change(t *testing.T, p *iouring.Poller, op waitctx.Op, f *fdtest.File) {
+	c := waitctx.Change{Op: op, ID: 1, FD: f.FD(), Interest: waitctx.Readable}
+	if err := p.Apply([]waitctx.Change{c}); err != nil {
+		t.Errorf("Apply(%d) = %v, want nil", op, err)
+	}
+}
+
+// stuck keeps its thread in a call that no signal interrupts, until there is a byte
+// to read: vfork(2) returns when the child has ended. The child has a copy of the
+// memory and makes system calls only.
+//
+//go:norace
+func stuck(until *fdtest.File) {
+	fd, buf := uintptr(until.Num()), new([8]byte)
+	poll := &unix.PollFd{Fd: int32(fd), Events: unix.POLLIN}
+	pid, _, _ := syscall.RawSyscall6(unix.SYS_CLONE, unix.CLONE_VFORK|uintptr(unix.SIGCHLD), 0, 0, 0, 0, 0)
+	if pid == 0 {
+		syscall.RawSyscall6(unix.SYS_PPOLL, uintptr(unsafe.Pointer(poll)), 1, 0, 0, 0, 0)
+		syscall.RawSyscall(unix.SYS_READ, fd, uintptr(unsafe.Pointer(buf)), 1)
+		syscall.RawSyscall(unix.SYS_EXIT_GROUP, 0, 0, 0)
+	}
+	unix.Wait4(int(pid), nil, 0, nil)
 }
 
 func TestArmedOnAnotherThread(t *testing.T) {

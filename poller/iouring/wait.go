@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	maxSleep = 24 * time.Hour  // in one system call; what is left follows in the next
-	patience = 5 * time.Second // with a thread that holds on to a cancelled poll
+	maxSleep = 24 * time.Hour   // in one system call; what is left follows in the next
+	patience = 5 * time.Second  // with a thread that holds on to a cancelled poll
+	slice    = time.Millisecond // of it, after which others get the lock
 )
 
 // Wait fills dst with what is ready and returns how many events that are. It
@@ -234,16 +235,31 @@ func (p *Poller) resyncLocked() {
 // drainLocked waits until the kernel has let go of what was cancelled. It has
 // at once, unless another thread armed the poll. That thread is interrupted; but
 // it may not get a processor, or may be in one of the few calls that signals
-// cannot interrupt, and this gives up on it some day.
+// cannot interrupt, and this gives up on it some day. Meanwhile it lets go of the
+// lock again and again, since Wake must not block, and sees to it that a Wait
+// under way still hears of what this took out of the ring.
 func (p *Poller) drainLocked() {
+	p.draining++
+	defer func() {
+		p.draining--
+		p.left.Broadcast()
+	}()
 	for start := time.Now(); p.leaving > 0; p.noteLocked() {
 		rest := patience - time.Since(start)
 		if rest <= 0 {
 			return
 		}
 		p.stats.Enters++
-		switch errno := p.ring.wait(&p.settleArg, p.ring.staged(), rest); errno {
-		case 0, unix.EINTR, unix.ETIME:
+		switch errno := p.ring.wait(&p.settleArg, p.ring.staged(), min(rest, slice)); errno {
+		case 0, unix.EINTR:
+		case unix.ETIME:
+			if p.waiting {
+				p.announceLocked()
+			}
+			p.mu.Unlock()
+			runtime.Gosched()
+			p.mu.Lock()
+			p.flushLocked(0, true) // what others had cancelled
 		case unix.EBADR:
 			p.resyncLocked()
 		default:
