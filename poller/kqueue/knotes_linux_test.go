@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bide/internal/fdtest"
+	"bide/internal/kqmodel"
 	"bide/internal/kqsys"
 	"bide/poller/kqueue"
 	"bide/waitctx"
@@ -83,6 +84,24 @@ func TestEachChangeOfALargeBatchHasItsAnswer(t *testing.T) {
 		}
 		r.knotes(594)
 	})
+}
+
+// What the kernel refused is not held for the changes that follow.
+func TestRefusedAddIsNotHeld(t *testing.T) {
+	for _, system := range []kqmodel.System{kqmodel.FreeBSD, kqmodel.Darwin} {
+		r := newRig(t, system)
+		null := fdtest.Open(r, fdtest.NullDevice)
+		bad := r.add(null, waitctx.Readable)
+		modify := bad
+		modify.Op = waitctx.OpModify
+		batch := []waitctx.Change{bad, bad, modify}
+		r.Apply(batch)
+		for i, want := range []error{waitctx.ErrNotPollable, waitctx.ErrNotPollable, waitctx.ErrNotFound} {
+			if !errors.Is(batch[i].Err, want) {
+				r.Errorf("%s: Err of change %d = %v, want %v", system.Caps.System, i, batch[i].Err, want)
+			}
+		}
+	}
 }
 
 // The kernel may refuse what the poller had no reason to.

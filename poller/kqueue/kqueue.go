@@ -243,10 +243,11 @@ func (p *Poller) applyLocked(c *waitctx.Change) error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed
 	}
-	if p.batch.full() || c.Op == waitctx.OpModify {
-		p.runLocked() // an add before may have been refused
-	}
 	i := p.findLocked(c.FD, c.ID)
+	if p.batch.full() || i != 0 && c.Op != waitctx.OpDelete {
+		p.runLocked() // an add before may have been refused
+		i = p.findLocked(c.FD, c.ID)
+	}
 	if c.Op == waitctx.OpAdd {
 		if i != 0 {
 			return waitctx.ErrExists
