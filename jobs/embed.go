@@ -42,10 +42,10 @@ func (s *Scheduler) away() {
 
 // OnReady has fn called, on a goroutine of its own, whenever RunOnce(0) has
 // something to do, timers and what the host did between turns included, and now
-// and then for nothing: the way to embed a scheduler whose backend has no FD. fn should tell the host's loop and
-// return; after each call the goroutine rests until RunOnce was called. Call
-// OnReady once, before the first RunOnce, and not Run. After Close it returns
-// ErrClosed.
+// and then for nothing: the way to embed a scheduler whose backend has no FD. fn
+// should tell the host's loop and return; after each call the goroutine rests
+// until RunOnce was called. Call OnReady once, before the first RunOnce, and not
+// Run. After Close it returns ErrClosed.
 func (s *Scheduler) OnReady(fn func()) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return waitctx.ErrBusy

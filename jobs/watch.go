@@ -104,9 +104,8 @@ func (w Watch) SetDeadline(at time.Time) {
 }
 
 // Stop ends the watch: jobs that wait get ErrCanceled, also those that come to
-// wait later, and the context is closed.
-// Its cleanups run at the end of the turn, once the deletes were applied. A job
-// that the function was started as goes on.
+// wait later, and the context is closed. Its cleanups run at the end of the turn,
+// once the deletes were applied. A job that the function was started as goes on.
 func (w Watch) Stop() {
 	src := w.src
 	if src == nil || src.stopped {
