@@ -5,6 +5,7 @@ package iouring_test
 import (
 	"errors"
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -321,6 +322,9 @@ func TestWakeDuringADeleteThatWaits(t *testing.T) {
 	defer p.Close()
 	r, _ := fdtest.Pipe(t)
 	release, let := fdtest.Pipe(t)
+	// A collection would wait for the thread that is stuck, and all for the collection.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC()
 	armed, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
