@@ -596,6 +596,9 @@ func TestRefusedAddresses(t *testing.T) {
 	if err := new(jobevio.Server).Serve(t.Context(), "tcp://127.0.0.1:no-port"); err == nil {
 		t.Error("Serve of a bad address = nil, want an error")
 	}
+	if err := new(jobevio.Server).Serve(t.Context()); err == nil {
+		t.Error("Serve of no address = nil, want an error")
+	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(errEnd)
 	if err := new(jobevio.Server).Serve(ctx, "tcp://127.0.0.1:0"); err != errEnd {
