@@ -1,6 +1,9 @@
 package jobs
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // What follows leads from goroutines, channels and contexts to jobs and back.
 
@@ -21,6 +24,9 @@ func (s *Scheduler) GoContext(ctx context.Context, fn func(Job) error) Job {
 // *PanicError if that panicked, ErrClosed if the scheduler was closed before
 // the job began.
 func (s *Scheduler) Do(ctx context.Context, fn func(Job) error) error {
+	if fn == nil {
+		return errors.New("jobs: Do of a nil function")
+	}
 	done := make(chan error, 1)
 	j := s.GoContext(ctx, func(j Job) (err error) {
 		err = ErrGoexit

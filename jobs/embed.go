@@ -47,6 +47,9 @@ func (s *Scheduler) away() {
 // until RunOnce was called. Call OnReady once, before the first RunOnce, and not
 // Run. After Close it returns ErrClosed.
 func (s *Scheduler) OnReady(fn func()) error {
+	if fn == nil {
+		return errors.New("jobs: OnReady of a nil function")
+	}
 	if !s.running.CompareAndSwap(false, true) {
 		return waitctx.ErrBusy
 	}

@@ -1,6 +1,10 @@
 package jobs
 
-import "bide/waitctx"
+import (
+	"errors"
+
+	"bide/waitctx"
+)
 
 // stepsPerStart bounds how many steps of jobs a Start goes on for.
 const stepsPerStart = 128
@@ -15,6 +19,9 @@ const stepsPerStart = 128
 // not run. Of what is left to be done FD and OnReady tell, and of a timer that
 // the job has set, Next.
 func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
+	if fn == nil {
+		return Job{}, errors.New("jobs: Start of a nil function")
+	}
 	if !s.running.CompareAndSwap(false, true) {
 		return Job{}, waitctx.ErrBusy
 	}

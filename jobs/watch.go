@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"os"
 	"time"
 
@@ -21,6 +22,9 @@ type Watch struct{ src *source }
 // a wait, and its Reason is why. A nil fn starts nothing: jobs wait with
 // Watch.Wait. waitctx.ErrBusy means that wc is bound already.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
+	if wc == nil {
+		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")
+	}
 	src := &source{s: s, wc: wc, fn: fn}
 	if err := s.bind(src); err != nil {
 		return Watch{}, err
