@@ -48,6 +48,37 @@ var configs = sync.OnceValues(func() (server, client *tls.Config) {
 // package net.
 func (s loop) secure(t *testing.T, change func(*tls.Config)) (ours *jobnet.TLSConn, theirs *tls.Conn, raw *net.TCPConn) {
 	t.Helper()
+	ours, theirs, keeper := s.secureInPieces(t, change)
+	return ours, theirs, keeper.TCPConn
+}
+
+// keeper keeps what is written to it, to be sent in pieces.
+type keeper struct {
+	*net.TCPConn
+	keeps bool
+	kept  []byte
+}
+
+func (c *keeper) Write(b []byte) (int, error) {
+	if !c.keeps {
+		return c.TCPConn.Write(b)
+	}
+	c.kept = append(c.kept, b...)
+	return len(b), nil
+}
+
+// send sends the first n bytes of what was kept.
+func (c *keeper) send(t *testing.T, n int) {
+	t.Helper()
+	if _, err := c.TCPConn.Write(c.kept[:n]); err != nil {
+		t.Fatal(err)
+	}
+	c.kept = c.kept[n:]
+}
+
+// secureInPieces is secure with a client whose output may be kept.
+func (s loop) secureInPieces(t *testing.T, change func(*tls.Config)) (ours *jobnet.TLSConn, theirs *tls.Conn, out *keeper) {
+	t.Helper()
 	serverConfig, clientConfig := configs()
 	clientConfig = clientConfig.Clone()
 	change(clientConfig)
@@ -56,14 +87,15 @@ func (s loop) secure(t *testing.T, change func(*tls.Config)) (ours *jobnet.TLSCo
 		ours, err = jobnet.ServerTLS(j, c, serverConfig)
 		return err
 	})
-	theirs = tls.Client(raw, clientConfig)
+	out = &keeper{TCPConn: raw}
+	theirs = tls.Client(out, clientConfig)
 	if err := theirs.Handshake(); err != nil {
 		t.Fatal("the client's handshake: ", err)
 	}
 	if err := await(t, accepted); err != nil {
 		t.Fatal("the server's handshake: ", err)
 	}
-	return ours, theirs, raw
+	return ours, theirs, out
 }
 
 func version(v uint16) func(*tls.Config) {
