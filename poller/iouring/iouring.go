@@ -328,11 +328,11 @@ func (p *Poller) settleLocked(changes []waitctx.Change, deleted bool) {
 	if len(p.cancels) > 0 {
 		p.flushLocked(0, true)
 	}
-	p.drainLocked()
+	others := p.drainLocked()
 	if deleted {
 		p.fenceLocked()
 	}
-	p.stats.Ctl += p.stats.Enters - before
+	p.stats.Ctl += p.stats.Enters - before - others
 }
 
 // refusal is the error of a poll that the kernel refused. EINVAL is its answer

@@ -237,8 +237,12 @@ func (p *Poller) resyncLocked() {
 // it may not get a processor, or may be in one of the few calls that signals
 // cannot interrupt, and this gives up on it some day. Meanwhile it lets go of the
 // lock again and again, since Wake must not block, and sees to it that a Wait
-// under way still hears of what this took out of the ring.
-func (p *Poller) drainLocked() {
+// under way still hears of what this took out of the ring. It returns how often
+// others entered the kernel in between.
+func (p *Poller) drainLocked() (others uint64) {
+	if p.leaving == 0 {
+		return 0
+	}
 	p.draining++
 	defer func() {
 		p.draining--
@@ -247,7 +251,7 @@ func (p *Poller) drainLocked() {
 	for start := time.Now(); p.leaving > 0; p.noteLocked() {
 		rest := patience - time.Since(start)
 		if rest <= 0 {
-			return
+			return others
 		}
 		p.stats.Enters++
 		switch errno := p.ring.wait(&p.settleArg, p.ring.staged(), min(rest, slice)); errno {
@@ -256,16 +260,19 @@ func (p *Poller) drainLocked() {
 			if p.waiting {
 				p.announceLocked()
 			}
+			before := p.stats.Enters
 			p.mu.Unlock()
 			runtime.Gosched()
 			p.mu.Lock()
+			others += p.stats.Enters - before
 			p.flushLocked(0, true) // what others had cancelled
 		case unix.EBADR:
 			p.resyncLocked()
 		default:
-			return
+			return others
 		}
 	}
+	return others
 }
 
 // fenceLocked waits for a thread that is letting go of files. A thread other
