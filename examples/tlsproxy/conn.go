@@ -52,6 +52,7 @@ func (c *conn) open(j jobs.Job) error {
 		c.backend.Close()
 		return nil
 	}
+	c.touch()
 	c.up.conn, c.down.conn = c, c
 	c.backend.ReadWatch().SetFunc(c.down.run)
 	// What came with the client's last handshake message is inside crypto/tls,
@@ -64,8 +65,9 @@ func (c *conn) open(j jobs.Job) error {
 // name is what listings call the connection's jobs.
 func (c *conn) name() string { return "open " + c.raw.RemoteAddr().String() }
 
-// touch notes that the connection carried something. A job of one that was closed
-// before it had its turn finds it off the list, and leaves it there.
+// touch notes that the connection is open, or carried something. One that was
+// closed meanwhile is off the list, and stays so: a sweep would never come to an end
+// with it.
 func (c *conn) touch() {
 	if c.loop.idleTimeout > 0 && !c.closed {
 		c.active = c.loop.now()
@@ -141,7 +143,6 @@ func (d *direction) first(j jobs.Job) error {
 func (d *direction) run(j jobs.Job) error {
 	buf := d.conn.loop.borrow()
 	defer d.conn.loop.giveBack(buf)
-	d.conn.touch()
 	from, to := d.from(), d.to()
 	for fills := 1; ; fills++ {
 		n, err := fill(from, buf)
