@@ -156,11 +156,17 @@ func (m *model) put(pk packet) {
 func (m *model) get(rows []packet, timeout time.Duration) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	over := timeout == 0
 	if timeout > 0 {
-		end := time.AfterFunc(timeout, m.came.Broadcast)
+		end := time.AfterFunc(timeout, func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			over = true
+			m.came.Broadcast()
+		})
 		defer end.Stop()
 	}
-	for start := time.Now(); len(m.queue) == 0 && (timeout < 0 || time.Since(start) < timeout); {
+	for len(m.queue) == 0 && !over {
 		m.came.Wait()
 	}
 	n := copy(rows, m.queue)
