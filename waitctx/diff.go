@@ -4,34 +4,39 @@ import "slices"
 
 // Dirty reports whether Changes may return something. An interest set and set
 // back leaves it true until the next Ack.
-func (c *WaitCtx) Dirty() bool { return c.dirty != 0 }
+func (c *WaitCtx) Dirty() bool { return c.dirty[0]|c.dirty[1]|c.dirty[2] != 0 }
 
 // Changes appends to dst what a poller must be told: deletes, then modifies,
 // then adds. It is a peek: until Ack, the next call reports the same again,
 // brought up to date. Its cost is in the number of changes, never of waits.
 func (c *WaitCtx) Changes(dst []Change) []Change {
-	if c.dirty == 0 {
-		return dst
-	}
-	var next [OpAdd + 1]int // of each op, how many there are, and then where one goes
-	for p := c.dirty; p != 0; {
-		e := c.at(p.place())
-		e.told = e.pending()
-		next[e.told]++
-		p = e.next
-	}
-	n := len(dst)
-	for op := OpDelete; op <= OpAdd; op++ {
-		next[op], n = n, n+next[op]
-	}
-	dst = slices.Grow(dst, n-len(dst))[:n]
-	for p := c.dirty; p != 0; {
-		e := c.at(p.place())
-		if op := e.told; op != 0 {
-			c.tell(&dst[next[op]], p.place(), e)
-			next[op]++
+	for list := range c.dirty {
+		for p := c.dirty[list]; p != 0; {
+			place := p.place()
+			e := c.at(place)
+			p = e.next
+			e.told = Op(list + 1)
+			if e.told != OpDelete {
+				if e.told == OpModify && e.pending() == 0 {
+					e.told = 0
+					continue
+				}
+				e.offered, e.retoken = e.interest, true
+				if e.state == fresh {
+					e.state = offered
+				}
+			}
+			if len(dst) == cap(dst) {
+				dst = slices.Grow(dst, 1)
+			}
+			dst = dst[:len(dst)+1]
+			ch := &dst[len(dst)-1] // filled in where it lies: see wait
+			ch.Op, ch.ID, ch.FD, ch.Kind, ch.Interest, ch.Err = e.told, e.id, e.fd, e.kind, e.interest, nil
+			ch.Token = Token(e.id)
+			if c.consumer != nil {
+				ch.Token = c.consumer.Base() | Token(place)
+			}
 		}
-		p = e.next
 	}
 	return dst
 }
@@ -49,25 +54,6 @@ func (e *entry) pending() Op {
 	return 0
 }
 
-// tell fills in the change that an entry makes necessary.
-func (c *WaitCtx) tell(ch *Change, p int32, e *entry) {
-	if e.told != OpDelete {
-		e.offered, e.retoken = e.interest, true
-	}
-	if e.state == fresh {
-		e.state = offered
-	}
-	ch.Op, ch.ID, ch.FD, ch.Kind = e.told, e.id, e.fd, e.kind
-	ch.Interest, ch.Token, ch.Err = e.interest, c.token(p, e), nil
-}
-
-func (c *WaitCtx) token(p int32, e *entry) Token {
-	if c.consumer != nil {
-		return c.consumer.Base() | Token(p)
-	}
-	return Token(e.id)
-}
-
 // Ack says that what the last Changes returned has been applied, except for
 // the failed ones, given with their Err. What was changed after that Changes
 // stays pending.
@@ -76,56 +62,49 @@ func (c *WaitCtx) token(p int32, e *entry) Token {
 // reason under its key. A failed modify leaves the interest that was
 // acknowledged before, and Err keeps the reason. A failed delete stays pending.
 func (c *WaitCtx) Ack(failed ...Change) {
-	p := c.dirty
-	c.dirty = 0
-	for p != 0 {
-		place := p.place()
-		e := c.at(place)
-		p = e.next
-		e.isDirty = false
-		if len(failed) == 0 {
-			c.applied(place, e)
-		} else {
-			c.ack(place, e, failed)
+	for list := range c.dirty {
+		p := c.dirty[list]
+		c.dirty[list] = 0
+		for p != 0 {
+			place := p.place()
+			e := c.at(place)
+			p, e.list = e.next, 0
+			if len(failed) > 0 && c.refused(place, e, failed) {
+				continue
+			}
+			switch e.told {
+			case OpDelete:
+				c.retire(place, e)
+				continue
+			case OpAdd, OpModify:
+				e.state, e.known = live, e.offered
+				if e.retoken { // else a Bind came after it was told
+					e.rebound = false
+				}
+			}
+			c.keep(place, e)
 		}
+	}
+	if c.consumer != nil && c.Dirty() {
+		c.consumer.Changed()
 	}
 	if c.doom != 0 {
 		c.cleanups()
 	}
 }
 
-// ack is Ack for an entry that may be among the failed.
-func (c *WaitCtx) ack(place int32, e *entry, failed []Change) {
-	if e.told != 0 {
-		for i := range failed {
-			if failed[i].ID == e.id {
-				c.refused(place, e, failed[i].Err)
-				return
-			}
-		}
+// refused is Ack for an entry that may be among the failed, and reports whether
+// it is.
+func (c *WaitCtx) refused(place int32, e *entry, failed []Change) bool {
+	if e.told == 0 {
+		return false
 	}
-	c.applied(place, e)
-}
-
-// applied is Ack for an entry of which the kernel took what it was told.
-func (c *WaitCtx) applied(place int32, e *entry) {
-	switch e.told {
-	case OpDelete:
-		c.retire(place, e)
-		return
-	case OpAdd, OpModify:
-		e.state, e.known = live, e.offered
-		if e.retoken {
-			e.rebound = false
-		}
+	i := slices.IndexFunc(failed, func(f Change) bool { return f.ID == e.id })
+	if i < 0 {
+		return false
 	}
-	c.keep(place, e)
-}
-
-// refused is Ack for an entry of which the kernel refused it.
-func (c *WaitCtx) refused(place int32, e *entry, err error) {
 	if !e.gone {
-		c.keepError(e.key, err)
+		c.keepError(e.key, failed[i].Err)
 	}
 	switch e.told {
 	case OpAdd:
@@ -137,25 +116,26 @@ func (c *WaitCtx) refused(place int32, e *entry, err error) {
 			}
 		}
 		c.retire(place, e)
-		return
+		return true
 	case OpModify:
 		if e.interest == e.offered {
 			e.interest = e.known
 		}
 		e.offered = e.known
-		if e.retoken { // else a Bind came after it was told
+		if e.retoken {
 			e.rebound = false
 		}
 	}
 	c.keep(place, e)
+	return true
 }
 
 // keep leaves an entry in the context after an Ack, to be told of again if
-// something has changed since.
+// something has changed since. The list for that is one that Ack has emptied.
 func (c *WaitCtx) keep(place int32, e *entry) {
 	e.told = 0
-	if e.pending() != 0 {
-		c.mark(place, e)
+	if op := e.pending(); op != 0 {
+		c.push(place, e, op)
 	}
 }
 
@@ -226,7 +206,7 @@ func (c *WaitCtx) Bind(base Token, consumer Consumer) error {
 		b = &m.binding
 	}
 	c.consumer = b
-	pending := c.dirty != 0
+	pending := c.Dirty()
 	c.retokenAll()
 	if pending {
 		b.Changed()
@@ -250,7 +230,7 @@ func (c *WaitCtx) retokenAll() {
 	for p := range c.size() {
 		if e := c.at(p); e.state > fresh && !e.gone {
 			e.rebound, e.retoken = true, false
-			c.mark(p, e)
+			c.touch(p, e)
 		}
 	}
 }

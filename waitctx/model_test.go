@@ -28,10 +28,16 @@ type model struct {
 	want    map[ID]int // and those that should have
 	bound   bool
 	base    Token
-	binds   int // how often Bind succeeded
+	binds   int      // how often Bind succeeded
+	heard   consumer // that the context is bound to
 	closed  bool
 	checked int // steps since the last check of everything
 }
+
+// consumer notes that it was told of something to report.
+type consumer struct{ told bool }
+
+func (c *consumer) Changed() { c.told = true }
 
 type modelReg struct {
 	key     int
@@ -121,7 +127,10 @@ func (m *model) step(op, key, arg byte) {
 	m.t.Helper()
 	k := int(key) % m.keys
 	r := m.live(k)
-	switch op % opCount {
+	op %= opCount
+	news := !m.c.Dirty() || op == opAck || op == opAck+1 || op == opBind && !m.bound
+	m.heard.told = false
+	switch op {
 	default:
 		m.set(k, r, arg)
 	case opReplace:
@@ -159,6 +168,9 @@ func (m *model) step(op, key, arg byte) {
 		if arg < 8 {
 			m.close()
 		}
+	}
+	if m.bound && news && m.c.Dirty() && !m.heard.told {
+		m.t.Fatalf("operation %d left something to report, and did not tell the consumer", op)
 	}
 	if m.checked++; m.keys <= fewKeys || m.checked >= 50 {
 		m.check()
@@ -224,7 +236,7 @@ func (m *model) interest(k int, r *modelReg, i Interest) {
 
 func (m *model) bind(base Token) {
 	m.t.Helper()
-	err := m.c.Bind(base, nil)
+	err := m.c.Bind(base, &m.heard)
 	if (err == ErrBusy) != m.bound || err != nil && err != ErrBusy {
 		m.t.Fatalf("Bind() = %v, bound: %v", err, m.bound)
 	}

@@ -50,9 +50,9 @@ var lastID atomic.Uint64
 type WaitCtx struct {
 	first entry // most contexts have one wait: it lies here, at place 0
 
-	dirty link // the first entry with something to report, newest first
-	free  link // the first free entry of more.rest
-	doom  link // the first entry whose cleanup is due
+	dirty lists // entries with something to report
+	free  link  // the first free entry of more.rest
+	doom  link  // the first entry whose cleanup is due
 
 	live   uint16 // entries found by key
 	used   uint16 // entries in use, those being deleted included
@@ -65,6 +65,10 @@ type WaitCtx struct {
 
 // link is the place of an entry plus one, 0 for none.
 type link uint16
+
+// lists holds the first entry that each Op is to be reported of, newest first: that
+// of op is at op-1. An entry is on one list at most.
+type lists [OpAdd]link
 
 // more holds what few contexts need, so that the others stay small.
 type more struct {
@@ -89,21 +93,21 @@ type entry struct {
 	fd      FD
 	cleanup func(key any, w Wait)
 	id      ID
-	next    link // of the dirty, free or doom list
-	prev    link // of the dirty list
+	next    link // of a dirty list, the free or the doom list
+	prev    link // of a dirty list
 
 	interest Interest // wanted
 	kind     Kind
 
 	state   state
+	list    Op       // the dirty list it is on, 0 for none
 	told    Op       // what the last Changes said of this entry, 0 for nothing
 	known   Interest // acknowledged
 	offered Interest // handed out by an add or modify not yet acknowledged
-	isDirty bool
-	gone    bool // cleared: invisible, its delete is on the way
-	doomed  bool // run cleanup when the delete is acknowledged
-	rebound bool // the kernel holds another token
-	retoken bool // the change last told carries the present token
+	gone    bool     // cleared: invisible, its delete is on the way
+	doomed  bool     // run cleanup when the delete is acknowledged
+	rebound bool     // the kernel holds another token
+	retoken bool     // the change last told carries the present token
 }
 
 // another is an entry besides the first, with what the first seldom has.
@@ -193,16 +197,21 @@ func (c *WaitCtx) find(key any) int32 {
 
 // canCompare reports whether key can be compared without a panic.
 func canCompare(key any) bool {
-	switch v := reflect.ValueOf(key); v.Kind() {
-	case reflect.Slice, reflect.Map, reflect.Func:
-		return false
-	case reflect.Struct, reflect.Array:
-		return v.Comparable()
-	}
-	return true
+	v := reflect.ValueOf(key)
+	return partly>>v.Kind()&1 == 0 || v.Comparable()
 }
 
-func (c *WaitCtx) check(key any, fd FD, i Interest) error {
+// partly has a bit for each kind of which not every value can be compared.
+const partly = 1<<reflect.Slice | 1<<reflect.Map | 1<<reflect.Func | 1<<reflect.Struct | 1<<reflect.Array
+
+const anyInterest = Readable | Writable | Priority | Silent
+
+// accepts reports whether a wait may be set; if not, refusal says why.
+func (c *WaitCtx) accepts(key any, fd FD, i Interest) bool {
+	return !c.closed && fd != BadFD && i <= anyInterest && canCompare(key)
+}
+
+func (c *WaitCtx) refusal(key any, fd FD, i Interest) error {
 	switch {
 	case c.closed:
 		return ErrClosed
@@ -210,41 +219,33 @@ func (c *WaitCtx) check(key any, fd FD, i Interest) error {
 		return fmt.Errorf("%w: %T", ErrBadKey, key)
 	case fd == BadFD:
 		return ErrBadFD
-	case i > Readable|Writable|Priority|Silent:
-		return fmt.Errorf("waitctx: unknown interest %#x", uint8(i))
 	}
-	return nil
+	return fmt.Errorf("waitctx: unknown interest %#x", uint8(i))
 }
 
 // Set adds a wait under a key chosen by the producer: anything comparable. It
 // returns ErrKeyExists if the key is set, ErrBadKey, ErrBadFD, ErrFull, and
 // ErrClosed after Close. It forgets an error kept under the key.
 func (c *WaitCtx) Set(key any, w Wait) error {
-	if err := c.check(key, w.FD, w.Interest); err != nil {
-		return err
+	if !c.accepts(key, w.FD, w.Interest) {
+		return c.refusal(key, w.FD, w.Interest)
 	}
-	if c.find(key) >= 0 {
+	if c.live != 0 && c.find(key) >= 0 {
 		return ErrKeyExists
 	}
-	return c.insert(key, w)
+	return c.insert(key, &w)
 }
 
-func (c *WaitCtx) insert(key any, w Wait) error {
-	var p int32
-	switch {
-	case c.first.state == unused:
-		p = 0
-	case c.free != 0:
+func (c *WaitCtx) insert(key any, w *Wait) error {
+	p, e := int32(0), &c.first
+	if e.state != unused {
+		if c.free == 0 && !c.grow() {
+			return ErrFull
+		}
 		p = c.free.place()
-		c.free = c.at(p).next
-	case c.size() >= MaxWaits:
-		return ErrFull
-	default:
-		p = c.size()
-		m := c.extra()
-		m.rest = append(m.rest, another{})
+		e = c.at(p)
+		c.free = e.next
 	}
-	e := c.at(p)
 	e.key, e.fd, e.interest, e.kind, e.cleanup = key, w.FD, w.Interest, w.Kind, w.Cleanup // the rest is zero
 	e.id, e.state = ID(lastID.Add(1)), fresh
 	if w.Interest == 0 {
@@ -255,20 +256,34 @@ func (c *WaitCtx) insert(key any, w Wait) error {
 	}
 	c.used++
 	c.live++
-	c.mark(p, e)
+	first := !c.Dirty()
+	c.push(p, e, OpAdd)
+	if first && c.consumer != nil {
+		c.consumer.Changed()
+	}
 	if m := c.more; m != nil {
 		if len(m.errs) != 0 {
 			delete(m.errs, key)
 		}
 		if m.places != nil {
 			m.places[key] = p
-			return nil
+		} else if c.used >= mapFrom {
+			c.index()
 		}
 	}
-	if c.used >= mapFrom {
-		c.index()
-	}
 	return nil
+}
+
+// grow adds a place to the free list, and reports whether it could.
+func (c *WaitCtx) grow() bool {
+	p := c.size()
+	if p >= MaxWaits {
+		return false
+	}
+	m := c.extra()
+	m.rest = append(m.rest, another{})
+	c.free = linkTo(p)
+	return true
 }
 
 // index builds the map from key to place.
@@ -289,29 +304,35 @@ func (c *WaitCtx) extra() *more {
 	return c.more
 }
 
-// mark puts an entry on the dirty list, and tells the consumer if it is the
-// first there.
-func (c *WaitCtx) mark(p int32, e *entry) {
-	if e.isDirty {
-		return
+// mark puts an entry on a dirty list, and tells the consumer if it is the first
+// on any.
+func (c *WaitCtx) mark(p int32, e *entry, op Op) {
+	first := !c.Dirty()
+	if e.list != 0 {
+		c.unlink(e)
 	}
-	e.isDirty = true
-	e.prev, e.next = 0, c.dirty
-	if c.dirty != 0 {
-		c.at(c.dirty.place()).prev = linkTo(p)
-	}
-	c.dirty = linkTo(p)
-	if e.next == 0 && c.consumer != nil {
+	c.push(p, e, op)
+	if first && c.consumer != nil {
 		c.consumer.Changed()
 	}
+}
+
+// push puts an entry on a dirty list.
+func (c *WaitCtx) push(p int32, e *entry, op Op) {
+	head := &c.dirty[op-1]
+	e.list, e.prev, e.next = op, 0, *head
+	if *head != 0 {
+		c.at(head.place()).prev = linkTo(p)
+	}
+	*head = linkTo(p)
 }
 
 // Replace puts w in the place of the wait under key and hands the old one back
 // without its cleanup, as Clear followed by Set: a new registration, even for
 // the same descriptor. It returns ErrNoKey if there is none.
 func (c *WaitCtx) Replace(key any, w Wait) (old Wait, err error) {
-	if err = c.check(key, w.FD, w.Interest); err != nil {
-		return old, err
+	if !c.accepts(key, w.FD, w.Interest) {
+		return old, c.refusal(key, w.FD, w.Interest)
 	}
 	p := c.find(key)
 	if p < 0 {
@@ -322,13 +343,13 @@ func (c *WaitCtx) Replace(key any, w Wait) (old Wait, err error) {
 	}
 	c.wait(&old, p)
 	c.drop(p, false)
-	return old, c.insert(key, w)
+	return old, c.insert(key, &w)
 }
 
 // SetInterest changes what the wait under key is for. Zero means Readable.
 func (c *WaitCtx) SetInterest(key any, i Interest) error {
-	if err := c.check(key, 0, i); err != nil {
-		return err
+	if !c.accepts(key, 0, i) {
+		return c.refusal(key, 0, i)
 	}
 	p := c.find(key)
 	if p < 0 {
@@ -340,9 +361,16 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 	}
 	if e.interest != i {
 		e.interest = i
-		c.mark(p, e)
+		c.touch(p, e)
 	}
 	return nil
+}
+
+// touch has an entry reported that is not yet.
+func (c *WaitCtx) touch(p int32, e *entry) {
+	if e.list == 0 {
+		c.mark(p, e, OpModify)
+	}
 }
 
 // Get returns the wait under key.
@@ -359,12 +387,20 @@ func (c *WaitCtx) Get(key any) (w Wait, ok bool) {
 // Release instead: here the kernel may still hold it until the delete has been
 // applied.
 func (c *WaitCtx) Clear(key any) (w Wait, ok bool) {
-	if p := c.find(key); p >= 0 {
-		c.wait(&w, p)
-		c.drop(p, false)
-		return w, true
+	ok = c.clear(key, &w)
+	return
+}
+
+// clear is Clear, which is inlined: else its caller would copy the wait once more.
+// See wait.
+func (c *WaitCtx) clear(key any, w *Wait) bool {
+	p := c.find(key)
+	if p < 0 {
+		return false
 	}
-	return w, false
+	c.wait(w, p)
+	c.drop(p, false)
+	return true
 }
 
 // Release removes the wait under key and runs its cleanup once the delete is
@@ -389,17 +425,17 @@ func (c *WaitCtx) drop(p int32, cleanup bool) {
 	}
 	e.gone, e.doomed = true, cleanup && e.cleanup != nil
 	if e.state != fresh {
-		c.mark(p, e)
+		c.mark(p, e, OpDelete)
 		return
 	}
 	c.unlink(e)
 	c.retire(p, e)
 }
 
-// unlink takes an entry off the dirty list.
+// unlink takes an entry off its dirty list.
 func (c *WaitCtx) unlink(e *entry) {
 	if e.prev == 0 {
-		c.dirty = e.next
+		c.dirty[e.list-1] = e.next
 	} else {
 		c.at(e.prev.place()).next = e.next
 	}
@@ -411,7 +447,7 @@ func (c *WaitCtx) unlink(e *entry) {
 // retire ends an entry that is on no list: through the doom list if its
 // cleanup is due, else at once.
 func (c *WaitCtx) retire(p int32, e *entry) {
-	e.isDirty = false
+	e.list = 0
 	if e.doomed {
 		e.next, c.doom = c.doom, linkTo(p)
 		return
@@ -421,14 +457,13 @@ func (c *WaitCtx) retire(p int32, e *entry) {
 
 func (c *WaitCtx) recycle(p int32, e *entry) {
 	*e = entry{}
-	if c.more != nil {
-		*c.more.dataOf(p) = nil
+	if m := c.more; m != nil {
+		*m.dataOf(p) = nil
 	}
-	c.used--
 	if p != 0 {
 		e.next, c.free = c.free, linkTo(p)
 	}
-	if c.used == 0 && c.size() > 64 {
+	if c.used--; c.used == 0 && c.size() > 64 {
 		c.more.rest, c.more.places, c.free = nil, nil, 0 // a large context that emptied keeps nothing
 	}
 }
