@@ -42,7 +42,7 @@ type registration struct {
 
 	suppressed bool // by the scheduler; left out of the set
 	lost       bool // the kernel answered POLLNVAL; left out of the set
-	deleted    bool // still in the set's order until it is built again
+	deleted    bool // it may still be in the set's order
 	slot       int  // index in the set's fds, or outside
 }
 
@@ -199,14 +199,14 @@ func (p *Poller) applyLocked(c *waitctx.Change) error {
 	}
 	switch c.Op {
 	case waitctx.OpDelete:
-		r.deleted = true
+		p.set.remove(r)
 		delete(p.byID, c.ID)
 	case waitctx.OpModify:
 		r.token, r.interest = c.Token, c.Interest
+		p.set.stale = true
 	default:
 		return errors.ErrUnsupported
 	}
-	p.set.stale = true
 	return nil
 }
 

@@ -19,7 +19,8 @@ const outside = -1
 type pollSet struct {
 	fds   []unix.PollFd
 	slots map[int32]int   // number to index in fds
-	order []*registration // all of them, oldest first, and deleted ones until the next build
+	order []*registration // all of them, oldest first, and deleted ones for a while
+	gone  int             // how many of order are deleted
 	next  int             // index in order where collect starts, for fairness
 	stale bool            // fds no longer says what order does
 }
@@ -29,6 +30,31 @@ type pollSet struct {
 func (s *pollSet) add(r *registration) {
 	s.order = append(s.order, r)
 	s.stale = true
+}
+
+// remove has a registration left out from now on. Who adds and deletes and never
+// waits must not fill order.
+func (s *pollSet) remove(r *registration) {
+	r.deleted = true
+	s.stale = true
+	if s.gone++; s.gone > len(s.order)/2 {
+		s.compact()
+	}
+}
+
+// compact forgets the deleted ones.
+func (s *pollSet) compact() {
+	kept, next := s.order[:0], 0
+	for i, r := range s.order {
+		if i == s.next {
+			next = len(kept)
+		}
+		if !r.deleted {
+			kept = append(kept, r)
+		}
+	}
+	clear(s.order[len(kept):])
+	s.order, s.gone, s.next = kept, 0, next
 }
 
 // build brings fds up to date. Its first entry is the wake pipe.
@@ -42,18 +68,10 @@ func (s *pollSet) build(wake int) {
 	}
 	clear(s.slots)
 	s.fds = append(s.fds[:0], unix.PollFd{Fd: int32(wake), Events: unix.POLLIN})
-	kept, next := s.order[:0], 0
-	for i, r := range s.order {
-		if i == s.next {
-			next = len(kept)
-		}
-		if !r.deleted {
-			kept = append(kept, r)
-			s.place(r)
-		}
+	s.compact()
+	for _, r := range s.order {
+		s.place(r)
 	}
-	clear(s.order[len(kept):])
-	s.order, s.next = kept, next
 }
 
 // place gives a registration its entry, unless it is to stay silent.
