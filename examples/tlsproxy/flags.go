@@ -56,7 +56,7 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	fs.IntVar(&o.loops, "loops", runtime.GOMAXPROCS(0), "event loops; one a core")
 	fs.IntVar(&o.signers, "signers", 0, "goroutines for private-key work, at least one a loop; 0: sign on the loop")
 	fs.StringVar(&o.poller, "poller", "", "poller `name`: "+strings.Join(poller.Backends(), ", ")+" (default the first)")
-	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 10*time.Second, "limit for the handshake and the dial of the backend; 0: none")
+	fs.DurationVar(&o.handshakeTimeout, "handshake-timeout", 10*time.Second, "limit for the first bytes, and again for the handshake and the dial of the backend; 0: none")
 	fs.DurationVar(&o.idleTimeout, "idle-timeout", 0, "close connections that carried nothing for so long; 0: never")
 	fs.DurationVar(&o.drainTimeout, "drain-timeout", 30*time.Second, "limit for connections to finish after SIGTERM")
 	fs.IntVar(&o.maxConns, "max-conns", 0, "connections at a time, others wait to be accepted; 0: no limit")
