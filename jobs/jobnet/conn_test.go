@@ -320,6 +320,46 @@ func TestTryWriteKeepsOutOfAWrite(t *testing.T) {
 	})
 }
 
+// Nor does a function of SyscallConn write while a write is under way.
+func TestRawWriteKeepsOutOfAWrite(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		ours, theirs := s.half(t)
+		const size = 16 << 20 // more than sockets hold
+		over := false         // the loop's
+		written := s.begin(func(j jobs.Job) error {
+			_, err := ours.In(j).Write(bytes.Repeat([]byte("a"), size))
+			over = true
+			return err
+		})
+		raw, err := ours.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		rawWritten := make(chan error, 1)
+		go func() {
+			rawWritten <- raw.Write(func(fd uintptr) bool {
+				if !over {
+					t.Error("called in the middle of a write")
+				}
+				_, err := rawWrite(int(fd), []byte("b"))
+				return err != errWouldBlock
+			})
+		}()
+		for deadline := time.Now().Add(patience); s.Live() < 2; s.Stats() {
+			if time.Now().After(deadline) {
+				t.Fatalf("Live() = %d, want 2", s.Live())
+			}
+		}
+		wantRead(t, theirs, size, 'a')
+		wantRead(t, theirs, 1, 'b')
+		for _, ended := range []chan error{written, rawWritten} {
+			if err := await(t, ended); err != nil {
+				t.Errorf("Write() = %v", err)
+			}
+		}
+	})
+}
+
 // A connection that always has something to read does not hold the loop.
 func TestBusyReaderLetsOthersGoOn(t *testing.T) {
 	eachBackend(t, func(t *testing.T, s loop) {

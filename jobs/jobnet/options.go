@@ -67,7 +67,8 @@ func (k *socket) file(name string) (f *os.File, err error) {
 
 // SyscallConn returns the descriptor for system calls of the caller's own.
 // Control may be called from anywhere; Read and Write, for goroutines other
-// than the loop's, have the loop call their function.
+// than the loop's, have the loop call their function. Write first waits for a
+// call that is in the middle of its writing, and keeps others out.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn{&c.socket, c.opError}, nil }
 
 // SyscallConn is that of Conn.
@@ -85,18 +86,25 @@ func (r rawConn) Control(fn func(fd uintptr)) error {
 }
 
 func (r rawConn) Read(fn func(fd uintptr) bool) error {
-	return r.opError("raw-read", r.until(&r.k.rd, fn))
+	return r.opError("raw-read", r.until(&r.k.rd, nil, fn))
 }
 
 func (r rawConn) Write(fn func(fd uintptr) bool) error {
-	return r.opError("raw-write", r.until(r.k.out(), fn))
+	o := r.k.outward()
+	return r.opError("raw-write", r.until(&o.half, &o.mu, fn))
 }
 
 // until calls fn on the loop, each time the direction is ready, until it is
-// content.
-func (r rawConn) until(h *half, fn func(fd uintptr) bool) error {
+// content. It holds mu meanwhile, unless that is nil.
+func (r rawConn) until(h *half, mu *jobs.Mutex, fn func(fd uintptr) bool) error {
 	err := errLost
 	if e := r.k.run(func(j jobs.Job) {
+		if mu != nil {
+			if err = r.k.lock(j, mu); err != nil {
+				return
+			}
+			defer mu.Unlock()
+		}
 		for {
 			if err = r.k.check(h); err != nil {
 				return

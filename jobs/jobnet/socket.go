@@ -58,13 +58,15 @@ type outward struct {
 
 // out returns the direction of writing, to wait for it or to give it a deadline.
 // Any goroutine may call it.
-func (k *socket) out() *half {
+func (k *socket) out() *half { return &k.outward().half }
+
+func (k *socket) outward() *outward {
 	o := k.wr.Load()
 	if o == nil {
 		k.wr.CompareAndSwap(nil, new(outward))
 		o = k.wr.Load()
 	}
-	return &o.half
+	return o
 }
 
 // The keys of the waits, each the socket itself: no allocation, and a name for

@@ -97,15 +97,15 @@ func (l *writeLock) unlock() {
 
 // lock locks m for a call of j. Whoever holds it stops at the deadline and at
 // Close, so a call that waits here comes to both in time.
-func (c *Conn) lock(j jobs.Job, m *jobs.Mutex) error {
+func (k *socket) lock(j jobs.Job, m *jobs.Mutex) error {
 	if m.TryLock() {
 		return nil
 	}
-	if j.Scheduler() != c.s {
+	if j.Scheduler() != k.s {
 		return errForeign
 	}
 	err := m.Lock(j)
-	if err != nil && c.life.isClosed() {
+	if err != nil && k.life.isClosed() {
 		return net.ErrClosed
 	}
 	return waitError(err)
