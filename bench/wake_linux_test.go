@@ -168,7 +168,7 @@ func wakeBare(fds []int) func() bool {
 }
 
 // wakeGoroutine reads once a wake: its function is only called again when Go's
-// poller says so.
+// poller says so. The monitor polls too, and then it may be called for nothing.
 func wakeGoroutine(fds []int) func() bool {
 	parked, drained := make(chan bool), make(chan bool, 1)
 	for _, fd := range fds {
@@ -182,8 +182,8 @@ func wakeGoroutine(fds []int) func() bool {
 				if first {
 					first = false
 					parked <- true
-				} else {
-					drained <- rawRead(int(fd))
+				} else if rawRead(int(fd)) {
+					drained <- true
 				}
 				return false
 			}))
