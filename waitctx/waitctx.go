@@ -206,11 +206,12 @@ const partly = 1<<reflect.Slice | 1<<reflect.Map | 1<<reflect.Func | 1<<reflect.
 
 const anyInterest = Readable | Writable | Priority | Silent
 
-// accepts reports whether a wait may be set; if not, refusal says why.
+// accepts reports whether a wait may be set.
 func (c *WaitCtx) accepts(key any, fd FD, i Interest) bool {
 	return !c.closed && fd != BadFD && i <= anyInterest && canCompare(key)
 }
 
+// refusal is the error of what accepts does not accept.
 func (c *WaitCtx) refusal(key any, fd FD, i Interest) error {
 	switch {
 	case c.closed:
@@ -256,7 +257,7 @@ func (c *WaitCtx) insert(key any, w *Wait) error {
 	}
 	c.used++
 	c.live++
-	first := !c.Dirty()
+	first := !c.Dirty() // mark, written out for speed
 	c.push(p, e, OpAdd)
 	if first && c.consumer != nil {
 		c.consumer.Changed()
