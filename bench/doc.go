@@ -10,13 +10,13 @@
 //
 // # How
 //
-// Whatever is compared is measured in turn, a few milliseconds each, and what is
-// Go in this process runs for twice as long before, so that it does not pay for
-// what the one before it left behind; a round is the median of several turns. A
-// ratio is taken within a round, so that what else the machine does meanwhile
-// concerns both sides. What is reported is the median over the rounds, and of
-// ratios the least and the greatest too: their distance says how much the machine
-// was disturbed, and a result counts only outside it.
+// Whatever is compared is measured in turn, a few milliseconds each, after twice
+// as long that is not measured, so that it does not pay for what the one before it
+// left behind; a round is the median of several turns. A ratio is taken within a
+// round, so that what else the machine does meanwhile concerns both sides. What is
+// reported is the median over the rounds, and of ratios the least and the greatest
+// too: their distance says how much the machine was disturbed, and a result counts
+// only outside it.
 // -benchtime has no influence, and -benchmem adds zeros that nobody measured;
 // -count repeats it all.
 //

@@ -18,9 +18,10 @@ const (
 	maxSlices = 9
 	slice     = 2 * time.Millisecond
 
-	// settle is how many slices run before one that is timed. For some milliseconds
-	// after a call of C the runtime's monitor wakes every 20 microseconds: a quarter
-	// of what 40 ns of Go took then was the rival's doing.
+	// settle is how many slices each side runs before one that is timed. For some
+	// milliseconds after a call of C the runtime's monitor wakes every 20 microseconds:
+	// a quarter of what 40 ns of Go took then was the rival's doing. And each comes to
+	// caches that another has filled.
 	settle = 2
 
 	// lastN is what package testing asks for in the end of a benchmark that takes
@@ -137,7 +138,6 @@ func (s Side) once() func() float64 {
 		return s.Value
 	case timed == nil:
 		timed = func(n int) time.Duration {
-			s.Run(settle * n)
 			t := Clock()
 			s.Run(n)
 			return Clock() - t
@@ -147,7 +147,10 @@ func (s Side) once() func() float64 {
 	for timed(n) < slice { // warms up, too
 		n *= 2
 	}
-	return func() float64 { return float64(timed(n)) / float64(n) }
+	return func() float64 {
+		timed(settle * n)
+		return float64(timed(n)) / float64(n)
+	}
 }
 
 // allocations returns how many a step makes, and of how many bytes.

@@ -1,8 +1,10 @@
 package versus
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestValues compares two sides whose values are known.
@@ -26,5 +28,22 @@ func TestValues(t *testing.T) {
 		if r != 0.5 {
 			t.Errorf("the ratios are %v, want 0.5 each", ratios(values[0], values[1]))
 		}
+	}
+}
+
+// TestSidesSettle: each side runs untimed before it is timed.
+func TestSidesSettle(t *testing.T) {
+	var runs []int
+	once := Side{Timed: func(n int) time.Duration {
+		runs = append(runs, n)
+		return time.Duration(n) * time.Microsecond
+	}}.once()
+	n := runs[len(runs)-1]
+	runs = nil
+	if got := once(); got != 1000 {
+		t.Errorf("a step of 1 µs took %v ns", got)
+	}
+	if want := []int{settle * n, n}; !slices.Equal(runs, want) {
+		t.Errorf("it ran %v steps, want %v, of which the last are timed", runs, want)
 	}
 }
