@@ -170,7 +170,7 @@ func (j Job) Forget(fd waitctx.FD) {
 		return
 	}
 	t.lastInterest = 0
-	for i := waitctx.Readable; i <= waitctx.Readable|waitctx.Writable|waitctx.Priority|waitctx.Silent; i++ {
+	for i := waitctx.Readable; i < waitctx.Edge<<1; i++ {
 		t.own.wc.Clear(waitKey{fd, i})
 	}
 }

@@ -58,6 +58,9 @@ type Poller interface {
 	// a negative one never passes; Caps.SubMilli says whether fractions of a
 	// millisecond are kept or rounded up.
 	//
+	// What is ready is told as long as it is; with waitctx.Edge in its interest,
+	// where Caps.Edges is true, once.
+	//
 	// The rest of dst is left alone, and dst may be reused at once. With an
 	// empty dst Wait returns when something is ready, and does not tell what.
 	//

@@ -18,7 +18,18 @@ const (
 	Writable                      // room for data, or a finished connect
 	Priority                      // out-of-band data
 	Silent                        // registered for hang-up and error only
+	Edge                          // beside Readable or Writable: told once, see below
 )
+
+// Edge is a promise, which lets a poller tell readiness once and not as long as it
+// lasts: before it awaits the descriptor again, the consumer reads, or writes,
+// until a call would block or has moved less than it was given. What comes later
+// is told. A poller may tell more, and does without Caps.Edges. It looks anew when
+// a registration is added, modified or rearmed. Once it has told of an end of the
+// stream, an error or urgent data, which may all hide behind a short read, it goes
+// on without Edge until the next modify. For stream sockets and pipes, whose short
+// reads mean what epoll(7) says of them; a Unix socket's may also end where
+// descriptors were passed.
 
 // Kind tells Windows what sort of handle a wait is for. Other systems have
 // only File and ignore it.
@@ -101,6 +112,7 @@ type Caps struct {
 	SeesReuse bool       // a closed and reused number is noticed when it is added again
 	SubMilli  bool       // timeouts below a millisecond are kept
 	Priority  bool       // out-of-band data is told; without it an interest in that gets errors.ErrUnsupported
+	Edges     bool       // Edge is honoured; without it readiness is told while it lasts
 }
 
 // Errors that pollers share. They live here so that a backend imports neither

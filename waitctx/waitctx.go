@@ -204,7 +204,7 @@ func canCompare(key any) bool {
 // partly has a bit for each kind of which not every value can be compared.
 const partly = 1<<reflect.Slice | 1<<reflect.Map | 1<<reflect.Func | 1<<reflect.Struct | 1<<reflect.Array
 
-const anyInterest = Readable | Writable | Priority | Silent
+const anyInterest = Readable | Writable | Priority | Silent | Edge
 
 // accepts reports whether a wait may be set.
 func (c *WaitCtx) accepts(key any, fd FD, i Interest) bool {

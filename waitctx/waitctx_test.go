@@ -425,7 +425,7 @@ func TestBadKeysAndInterests(t *testing.T) {
 			t.Errorf("Get(%T) = %+v, %v", key, w, ok)
 		}
 	}
-	if err := c.Set("k", Wait{FD: 1, Interest: 16}); err == nil {
+	if err := c.Set("k", Wait{FD: 1, Interest: Edge << 1}); err == nil {
 		t.Error("Set with an unknown interest = nil")
 	}
 	if err := c.SetInterest(nil, 0); err != nil {

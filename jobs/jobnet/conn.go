@@ -22,9 +22,10 @@ type Conn struct {
 	ends
 }
 
-// newConn takes over a connected, non-blocking descriptor. Loop only.
-func newConn(s *jobs.Scheduler, fd int, e ends) (*Conn, error) {
-	c := &Conn{socket: socket{s: s, num: int32(fd)}, ends: e}
+// newConn takes over a connected, non-blocking descriptor, of which plain says
+// that it is plain TCP. Loop only.
+func newConn(s *jobs.Scheduler, fd int, e ends, plain bool) (*Conn, error) {
+	c := &Conn{socket: socket{s: s, num: int32(fd), edges: plain}, ends: e}
 	if err := c.start(); err != nil {
 		return nil, err
 	}
@@ -39,7 +40,7 @@ func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Conn{socket: socket{s: s, num: int32(fd)}, ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
+	n := &Conn{socket: socket{s: s, num: int32(fd), edges: sysPlainTCP(fd)}, ends: dialledTo(addressOf(c.LocalAddr()), addressOf(c.RemoteAddr()))}
 	if err := n.startLater(); err != nil {
 		return nil, n.opError("adopt", err)
 	}
@@ -194,7 +195,10 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 // started when there is something to read. Loop only. It is the zero Watch once
 // the connection is closed.
 func (c *Conn) ReadWatch() jobs.Watch {
-	if c.life.isClosed() || c.watch(&c.rd) != nil {
+	if c.life.isClosed() {
+		return jobs.Watch{}
+	}
+	if c.level(); c.watch(&c.rd) != nil {
 		return jobs.Watch{}
 	}
 	return c.rd.w

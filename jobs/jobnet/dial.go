@@ -63,7 +63,8 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 	if e != 0 && e != syscall.EINPROGRESS {
 		return nil, sysError("connect", e)
 	}
-	c, err := newConn(s, fd, dialledTo(address{}, addressOf(to)))
+	_, plain := to.(*net.TCPAddr)
+	c, err := newConn(s, fd, dialledTo(address{}, addressOf(to)), plain)
 	if err != nil {
 		return nil, err
 	}

@@ -41,7 +41,13 @@ func newLoop(t *testing.T, backend string) loop {
 	if backend == "" {
 		backend = chosen
 	}
-	s, err := jobs.New(option(t, backend))
+	return loopOn(t, option(t, backend))
+}
+
+// loopOn is newLoop with a poller that the test looks at.
+func loopOn(t *testing.T, o jobs.Option) loop {
+	t.Helper()
+	s, err := jobs.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,6 +21,7 @@ type Listener struct {
 	addr  net.Addr
 	local *sharedEnd // of what it accepted last
 	fixed bool       // local is known beforehand
+	plain bool       // it is plain TCP, and so what it accepts
 	path  string     // of a Unix socket
 
 	unlinks atomic.Bool // Close removes that
@@ -109,6 +110,7 @@ func adoptListener(s *jobs.Scheduler, nl net.Listener, unlinks bool) (*Listener,
 		return nil, err
 	}
 	l := newListener(s, fd, addr)
+	l.plain = sysPlainTCP(fd)
 	switch a := addr.(type) {
 	case *net.TCPAddr:
 		sysTune(fd)
@@ -202,7 +204,7 @@ func (l *Listener) accepted(fd int, remote address) (*Conn, error) {
 	if !sysInherits && remote.tcp.IsValid() {
 		sysTune(fd)
 	}
-	return newConn(l.s, fd, acceptedAt(l.local, remote))
+	return newConn(l.s, fd, acceptedAt(l.local, remote), l.plain)
 }
 
 // TryAccept accepts a connection, or returns ErrWouldBlock. Loop only.

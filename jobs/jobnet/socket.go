@@ -34,6 +34,8 @@ type socket struct {
 	drained bool            // the last read took all there was
 	streak  uint8           // calls that did not pause since one did
 	nudges  uint8           // counted, so that a wait can tell that there was one
+	edges   bool            // rd is told of what comes, not of what is there: see level
+	read    bool            // a job waits for rd
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 }
 
@@ -92,6 +94,9 @@ func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 		return net.ErrClosed
 	}
 	key, interest, wc, held := any((*reading)(k)), waitctx.Readable, &k.rdctx, &k.rdHeld
+	if k.edges {
+		interest |= waitctx.Edge
+	}
 	if h != &k.rd {
 		o := k.wr.Load()
 		key, interest, wc, held = (*writing)(k), waitctx.Writable, &o.ctx, &o.held
@@ -108,6 +113,19 @@ func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 	*held = true
 	h.applyDeadline()
 	return nil
+}
+
+// level has the read direction told as long as there is something to read, from
+// now on.
+//
+// A plain TCP connection begins with edges, which have fewer of its peers wait for
+// two rounds of a busy loop. That is for jobs that read, which wait once they have
+// drained the socket. It ends when anything else comes to wait, or might.
+func (k *socket) level() {
+	if k.edges {
+		k.edges = false
+		k.rd.w.SetInterest((*reading)(k), waitctx.Readable)
+	}
 }
 
 // start registers the read direction. A socket that is registered from the
@@ -256,7 +274,9 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		return errForeign
 	}
 	err, nudges := k.watch(h), k.nudges
-	if err == nil {
+	if err == nil && h == &k.rd {
+		err = k.waitToRead(j)
+	} else if err == nil {
 		err = h.w.Wait(j)
 	}
 	switch {
@@ -268,6 +288,19 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		return k.check(h)
 	}
 	return waitError(err)
+}
+
+// waitToRead waits for the read direction. Of two jobs that do, the one that is
+// told may not read, and by the time it waits what the other knows of the socket is
+// stale. So is what was known before a wait.
+func (k *socket) waitToRead(j jobs.Job) error {
+	if k.read {
+		k.level()
+	}
+	k.read = true
+	err := k.rd.w.Wait(j)
+	k.read, k.drained = false, false
+	return err
 }
 
 // breathe is called before a call that may not pause, and pauses j every so

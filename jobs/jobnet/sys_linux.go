@@ -131,6 +131,13 @@ func sysSocket(family int) (int, syscall.Errno) {
 	return fd, errno(err)
 }
 
+// sysPlainTCP reports whether a socket is one of TCP, and not of MPTCP, whose reads
+// need not say when there is no more.
+func sysPlainTCP(fd int) bool {
+	proto, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && proto == unix.IPPROTO_TCP
+}
+
 // sysKeepAliveTimes probes every 15 seconds, as package net does.
 func sysKeepAliveTimes(fd int) {
 	unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15)

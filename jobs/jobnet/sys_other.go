@@ -21,6 +21,7 @@ func sysConnected(int) syscall.Errno                    { return syscall.ENOSYS 
 func sysLocal(int) address                              { return address{} }
 func sysDup(int) (int, error)                           { return -1, errors.ErrUnsupported }
 func sysTune(int)                                       {}
+func sysPlainTCP(int) bool                              { return false }
 func sysNoDelay(int, bool) error                        { return errors.ErrUnsupported }
 func sysKeepAlive(int, bool) error                      { return errors.ErrUnsupported }
 func sysLinger(int, int) error                          { return errors.ErrUnsupported }

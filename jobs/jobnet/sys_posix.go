@@ -89,5 +89,8 @@ func sysSocket(family int) (int, syscall.Errno) {
 	return fd, 0
 }
 
+// No backend knows edges here.
+func sysPlainTCP(int) bool { return false }
+
 // The options for the times differ between systems, whose defaults stand.
 func sysKeepAliveTimes(int) {}

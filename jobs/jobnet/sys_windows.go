@@ -260,6 +260,8 @@ func sysTune(fd int) {
 	}
 }
 
+func sysPlainTCP(int) bool { return false } // no backend knows edges here
+
 func sysNoDelay(fd int, on bool) error {
 	return os.NewSyscallError("setsockopt", windows.SetsockoptInt(windows.Handle(fd), windows.IPPROTO_TCP, windows.TCP_NODELAY, flag(on)))
 }

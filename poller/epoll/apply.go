@@ -45,7 +45,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 	i := p.allocLocked()
 	s := p.slots.At(i)
 	s.fd, s.id, s.token, s.interest = int32(c.FD), c.ID, c.Token, c.Interest
-	s.armed = c.Interest & asked
+	s.armed = c.Interest & (asked | edge)
 	errno := p.ctl(p.set, unix.EPOLL_CTL_ADD, int(s.fd), maskOf(s.armed), p.cookieLocked(i))
 	head := p.headLocked(s.fd)
 	switch {
@@ -74,7 +74,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 func (p *Poller) shareLocked(i, head uint32) unix.Errno {
 	s := p.slots.At(i)
 	if head != 0 {
-		s.armed |= p.wantLocked(head) &^ disarmed
+		s.armed = both(s.armed, p.wantLocked(head))
 	}
 	errno := p.ctl(p.set, unix.EPOLL_CTL_MOD, int(s.fd), maskOf(s.armed), p.cookieLocked(i))
 	if errno == 0 && head != 0 {
@@ -95,10 +95,12 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 		}
 		return nil
 	}
-	if s.is(suppressed) || interest&asked == c.Interest&asked {
+	if s.is(suppressed) || c.Interest&edge == 0 && interest&(asked|edge) == c.Interest&asked {
 		return nil
 	}
-	errno := p.armLocked(*p.byFD.At(uint32(s.fd)))
+	head := *p.byFD.At(uint32(s.fd))
+	p.lookAnewLocked(head)
+	errno := p.armLocked(head)
 	if errno == 0 {
 		return nil
 	}

@@ -11,6 +11,10 @@
 // and used again. The registrations of the earlier file then hear
 // waitctx.ReadyClosed and are dead until they are deleted.
 //
+// What all who listen at a number want by edges is asked for with EPOLLET. An
+// event that tells more than data or room for it ends that, since a short read may
+// hide an end of stream, and so does one who wants levels.
+//
 // Suppressing is lazy: it costs nothing until the kernel reports readiness
 // that nobody listens to. Then one EPOLL_CTL_MOD silences it.
 //

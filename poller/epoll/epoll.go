@@ -120,8 +120,8 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. If the kernel was told to be silent, the next Wait or
-// Apply undoes it; at once, though, if FD was handed out, as another loop may
+// Rearm ends Suppress. If the kernel was told to be silent, or tells by edges, the
+// next Wait or Apply has it look anew; at once, though, if FD was handed out, as another loop may
 // wait on it before either is called.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
@@ -136,10 +136,12 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 		p.tellClosedLocked(i)
 		return
 	}
-	armed := p.slots.At(*p.byFD.At(uint32(s.fd))).armed
-	if armed&(disarmed|unknown) == 0 && s.interest&asked&^armed == 0 {
+	head := *p.byFD.At(uint32(s.fd))
+	armed := p.slots.At(head).armed
+	if armed&(disarmed|unknown|edge) == 0 && s.interest&asked&^armed == 0 {
 		return
 	}
+	p.lookAnewLocked(head)
 	p.rearms = append(p.rearms, s.fd)
 	if p.outer >= 0 {
 		p.flushLocked()
@@ -158,6 +160,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		SeesReuse: true,
 		SubMilli:  !p.scratch.noPwait2,
 		Priority:  true,
+		Edges:     true,
 	}
 }
 

@@ -42,6 +42,9 @@ const (
 	// asked are the interests that epoll_ctl(2) is told of.
 	asked = waitctx.Readable | waitctx.Writable | waitctx.Priority
 
+	// edge is beside them, if all who listen at a number agree to it.
+	edge = waitctx.Edge
+
 	// disarmed is what a chain needs that is suppressed as a whole.
 	disarmed waitctx.Interest = 1 << 6
 
@@ -127,8 +130,7 @@ func (p *Poller) unlinkLocked(i uint32) {
 	p.slots.At(i).next = 0
 }
 
-// wantLocked is what a chain needs from a slot on: the union of the interests
-// of those listening.
+// wantLocked is what a chain needs from a slot on: what all those listening do.
 func (p *Poller) wantLocked(i uint32) waitctx.Interest {
 	want := disarmed
 	for i != 0 {
@@ -137,11 +139,23 @@ func (p *Poller) wantLocked(i uint32) waitctx.Interest {
 			break
 		}
 		if !s.is(suppressed) {
-			want = want&^disarmed | s.interest&asked
+			want = both(want, s.interest&(asked|edge))
 		}
 		i = s.next
 	}
 	return want
+}
+
+// both is what two need who share a registration: edges only if either does with
+// them.
+func both(a, b waitctx.Interest) waitctx.Interest {
+	switch {
+	case a == disarmed:
+		return b
+	case b == disarmed:
+		return a
+	}
+	return (a|b)&asked | a&b&edge
 }
 
 // armLocked tells the kernel what a chain needs, if it holds something else.
@@ -156,6 +170,22 @@ func (p *Poller) armLocked(head uint32) unix.Errno {
 		s.armed = want
 	}
 	return errno
+}
+
+// lookAnewLocked has the next armLocked tell the kernel in any case: it looks then
+// whether what is registered for edges is ready already.
+func (p *Poller) lookAnewLocked(head uint32) {
+	if s := p.slots.At(head); s.armed&edge != 0 {
+		s.armed = unknown
+	}
+}
+
+// levelLocked has a chain told as long as it is ready.
+func (p *Poller) levelLocked(head uint32) unix.Errno {
+	for i := head; i != 0; i = p.slots.At(i).next {
+		p.slots.At(i).interest &^= edge
+	}
+	return p.armLocked(head)
 }
 
 // tellClosedLocked has the next Wait report ReadyClosed, or the one under way.

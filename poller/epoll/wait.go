@@ -173,6 +173,9 @@ func (p *Poller) tellPlainLocked(dst []waitctx.Event, rows []unix.EpollEvent) in
 		if s.gen != uint32(row.Pad) || s.next != 0 || s.flags != 0 {
 			break
 		}
+		if ends(row.Events) && s.armed&edge != 0 {
+			break
+		}
 		ready := readyOf(row.Events, s.interest)
 		if ready == 0 {
 			break
@@ -230,7 +233,9 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errn
 }
 
 // fanOutLocked tells everybody who listens at a registration. If nobody does,
-// the kernel is told to be silent about it.
+// the kernel is told to be silent about it. What comes by edges is gone with the
+// event: if that told of an end, or there is no room for any, the kernel is to
+// tell again.
 func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) int {
 	heard := false
 	for i := head; i != 0; i = p.slots.At(i).next {
@@ -251,7 +256,17 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 			p.queueLocked(i)
 		}
 	}
-	if !heard && p.armLocked(head) != 0 {
+	errno := unix.Errno(0)
+	switch byEdge := p.slots.At(head).armed&edge != 0; {
+	case byEdge && ends(events):
+		errno = p.levelLocked(head)
+	case byEdge && len(dst) == 0:
+		p.lookAnewLocked(head)
+		errno = p.armLocked(head)
+	case !heard:
+		errno = p.armLocked(head)
+	}
+	if errno != 0 {
 		p.loseLocked(p.slots.At(head).fd)
 	}
 	return n

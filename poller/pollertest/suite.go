@@ -25,7 +25,7 @@ var lastID atomic.Uint64
 func Test(t *testing.T, open func(t *testing.T) poller.Poller) {
 	for _, list := range [][]subtest{
 		deliveryTests, deleteTests, statusTests, wakeTests, timeTests,
-		concurrencyTests, stressTests, multiTests, handleTests, suppressTests, modelTests,
+		concurrencyTests, stressTests, multiTests, handleTests, suppressTests, edgeTests, modelTests,
 	} {
 		for _, st := range list {
 			t.Run(st.name, func(t *testing.T) {
