@@ -273,11 +273,16 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 	if j.Scheduler() != k.s {
 		return errForeign
 	}
-	err, nudges := k.watch(h), k.nudges
-	if err == nil && h == &k.rd {
-		err = k.waitToRead(j)
-	} else if err == nil {
+	err, nudges, reads := k.watch(h), k.nudges, h == &k.rd
+	if reads && k.read {
+		k.level() // of two readers the one that is told may not read
+	}
+	k.read = k.read || reads
+	if err == nil {
 		err = h.w.Wait(j)
+	}
+	if reads {
+		k.read, k.drained = false, false // what was known before the wait is stale
 	}
 	switch {
 	case err == nil:
@@ -288,19 +293,6 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		return k.check(h)
 	}
 	return waitError(err)
-}
-
-// waitToRead waits for the read direction. Of two jobs that do, the one that is
-// told may not read, and by the time it waits what the other knows of the socket is
-// stale. So is what was known before a wait.
-func (k *socket) waitToRead(j jobs.Job) error {
-	if k.read {
-		k.level()
-	}
-	k.read = true
-	err := k.rd.w.Wait(j)
-	k.read, k.drained = false, false
-	return err
 }
 
 // breathe is called before a call that may not pause, and pauses j every so

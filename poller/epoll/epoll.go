@@ -120,9 +120,9 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. If the kernel was told to be silent, or tells by edges, the
-// next Wait or Apply has it look anew; at once, though, if FD was handed out, as another loop may
-// wait on it before either is called.
+// Rearm ends Suppress. If the kernel was told to be silent, or tells by edges,
+// the next Wait or Apply has it look anew; at once, though, if FD was handed
+// out, as another loop may wait on it before either is called.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

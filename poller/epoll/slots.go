@@ -146,8 +146,7 @@ func (p *Poller) wantLocked(i uint32) waitctx.Interest {
 	return want
 }
 
-// both is what two need who share a registration: edges only if either does with
-// them.
+// both is what two need who share a registration: edges only if they do for both.
 func both(a, b waitctx.Interest) waitctx.Interest {
 	switch {
 	case a == disarmed:
