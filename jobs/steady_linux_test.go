@@ -118,3 +118,40 @@ func cpuTime(t *testing.T) time.Duration {
 	}
 	return time.Duration(ru.Utime.Nano() + ru.Stime.Nano())
 }
+
+// TestForgetEndsEveryWait: whatever a wait was for, it is deleted.
+func TestForgetEndsEveryWait(t *testing.T) {
+	s, p := onEpoll(t)
+	fd, err := unix.Eventfd(1, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK) // readable, and writable
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	forgotten := 0
+	s.Go(func(j jobs.Job) error {
+		for i := waitctx.Readable; i < waitctx.Edge<<1; i++ {
+			if i&(waitctx.Readable|waitctx.Writable) == 0 {
+				continue // never ready
+			}
+			before := p.Stats().Ctl
+			if err := j.Wait(waitctx.FD(fd), i); err != nil {
+				t.Errorf("Wait(%#x) = %v", i, err)
+			}
+			j.Forget(waitctx.FD(fd))
+			j.Sleep(0) // the delete is applied at the end of the turn
+			if n := p.Stats().Ctl - before; n != 2 {
+				t.Errorf("a wait for %#x and Forget cost %d epoll_ctl, want an add and a delete", i, n)
+			}
+			forgotten++
+		}
+		return nil
+	})
+	for s.Live() > 0 || forgotten == 0 {
+		if _, err := s.RunOnce(time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if forgotten != 24 {
+		t.Errorf("%d waits were forgotten, want 24", forgotten)
+	}
+}

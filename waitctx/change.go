@@ -18,18 +18,19 @@ const (
 	Writable                      // room for data, or a finished connect
 	Priority                      // out-of-band data
 	Silent                        // registered for hang-up and error only
-	Edge                          // beside Readable or Writable: told once, see below
 )
 
-// Edge is a promise, which lets a poller tell readiness once and not as long as it
-// lasts: before it awaits the descriptor again, the consumer reads, or writes,
-// until a call would block or has moved less than it was given. What comes later
-// is told. A poller may tell more, and does without Caps.Edges. It looks anew when
-// a registration is added, modified or rearmed. Once it has told of an end of the
-// stream, an error or urgent data, which may all hide behind a short read, it goes
-// on without Edge until the next modify. For stream sockets and pipes, whose short
-// reads mean what epoll(7) says of them; a Unix socket's may also end where
-// descriptors were passed.
+// Edge goes beside Readable or Writable. It is a promise, which lets a poller tell
+// readiness once and not as long as it lasts: before it awaits the descriptor
+// again, the consumer reads, or writes, until a call would block or has moved less
+// than it was given. What comes later is told. A poller may tell more, and does
+// without Caps.Edges. It looks anew when a registration is added, modified or
+// rearmed. Once it has told of an end of the stream, an error or urgent data, which
+// may all hide behind a short read, it goes on without Edge until the next modify.
+//
+// It is for stream sockets and pipes, whose short reads mean what epoll(7) says of
+// them. One of a Unix socket may also end where descriptors were passed.
+const Edge = Silent << 1
 
 // Kind tells Windows what sort of handle a wait is for. Other systems have
 // only File and ignore it.

@@ -161,11 +161,10 @@ func (m *model) pollers() []*suite {
 }
 
 func (m *model) interest() waitctx.Interest {
-	i := []waitctx.Interest{readable, writable, readable | writable, waitctx.Silent}[m.pick(4)]
-	if m.pick(2) == 0 {
-		i |= edge
-	}
-	return i
+	return []waitctx.Interest{
+		readable, writable, readable | writable, waitctx.Silent,
+		readable | edge, writable | edge, readable | writable | edge, waitctx.Silent | edge,
+	}[m.pick(8)]
 }
 
 // compare fails if the poller does not tell what is ready and only that. If
