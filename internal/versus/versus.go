@@ -18,11 +18,11 @@ const (
 	maxSlices = 9
 	slice     = 2 * time.Millisecond
 
-	// settle is how many slices each side runs before one that is timed. For some
-	// milliseconds after a call of C the runtime's monitor wakes every 20 microseconds:
-	// a quarter of what 40 ns of Go took then was the rival's doing. And each comes to
-	// caches that another has filled.
-	settle = 2
+	// settle is how many slices each side runs before one that is timed. For four to
+	// seven milliseconds after a call of C, or after a sleep, the runtime's monitor
+	// wakes every 20 microseconds: a quarter of what 40 ns of Go took then was the
+	// rival's doing. And each comes to caches that another has filled.
+	settle = 5
 
 	// lastN is what package testing asks for in the end of a benchmark that takes
 	// no time.
