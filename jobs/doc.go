@@ -6,13 +6,20 @@
 //
 //	s, err := jobs.New()
 //	s.Go(func(j jobs.Job) error {
-//		if err := j.Wait(fd, waitctx.Readable); err != nil {
-//			return err
+//		n, err := unix.Read(fd, buf)
+//		for err == unix.EAGAIN {
+//			if err := j.Wait(waitctx.FD(fd), waitctx.Readable); err != nil {
+//				return err
+//			}
+//			n, err = unix.Read(fd, buf)
 //		}
-//		_, err := unix.Read(int(fd), buf)
-//		return err
+//		return use(buf[:n], err)
 //	})
 //	err = s.Run(ctx)
+//
+// The descriptor is any that the poller takes, such as a socket, a pipe, a timerfd
+// or a pidfd, and must not block (O_NONBLOCK): readiness may be over by the time the
+// job runs. It stays the job's own to close.
 //
 // A [Scheduler] is one loop on one goroutine. A [Pool] is the primitive without
 // a loop, for hosts that have one: OpenSSL's ASYNC_start_job and
@@ -20,9 +27,11 @@
 //
 // # Waiting
 //
-// Registered is not awaited. What a job registers, by Wait or in its WaitCtx,
-// stays registered until Forget or the job's end, so that the next wait of the
-// same kind costs no system call. What resumes it is only what it awaits:
+// Registered is not awaited. What Wait registers stays so until Forget or the
+// job's end, so that the next wait of the same kind costs no system call. What is
+// set in j.WaitCtx() stays until it is cleared or released, or until the context is
+// closed: with the job, if it is the job's own; by Watch.Stop, if a Watch started
+// the job; by its owner, in a Pool. What resumes a job is only what it awaits:
 //
 //	j.Wait(fd, interest)     fd
 //	j.Pause()                any wait of j.WaitCtx(); j.Ready() says which
@@ -31,8 +40,11 @@
 //	jobs.Await(j, fn)        blocking work, done on another goroutine
 //	m.Lock(j), ch.Recv(j)    another job of the loop
 //
-// Every wait returns ErrCanceled once the job was cancelled, ErrClosed once its
-// scheduler was closed, and os.ErrDeadlineExceeded past its deadline.
+// Once a job was cancelled every wait returns what Cancel was given, ErrCanceled if
+// that was nil, and under GoContext and Do the context's cause. It returns ErrClosed
+// once the scheduler was closed, and os.ErrDeadlineExceeded past the job's deadline.
+// Then the job is to return: after 1,000 more waits it is ended by runtime.Goexit,
+// which runs what it deferred.
 //
 // A [Watch] is a context that outlives jobs: readiness starts one, so that what
 // is at rest has no stack.

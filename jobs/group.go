@@ -7,7 +7,8 @@ import (
 )
 
 // Group is several schedulers, one loop each, for many cores. A job never moves
-// from one to another; what is spread over them is connections.
+// from one to another; what is spread over them is connections, by a listener for
+// each (see jobnet.ReusePort, and examples/echo).
 type Group struct{ loops []*Scheduler }
 
 // NewGroup returns a Group of n schedulers with the same options.

@@ -11,7 +11,8 @@ import (
 
 // Errors of waits.
 var (
-	// ErrCanceled: the job was cancelled, or what it waited for was stopped.
+	// ErrCanceled: the job was cancelled, also by Pool.Close, or what it waited for
+	// was stopped.
 	ErrCanceled = errors.New("jobs: canceled")
 	// ErrClosed: the Scheduler, Pool or Chan was closed.
 	ErrClosed = errors.New("jobs: closed")
@@ -27,8 +28,9 @@ var (
 // goes stale when the job ends. The zero Job stands for "outside a job", where
 // Pause succeeds at once, so that the same code runs synchronously.
 //
-// Cancel may be called from any goroutine. Everything else belongs to the job
-// itself or, where a method says so, to the goroutine that runs the loop.
+// Cancel of a Scheduler's job may be called from any goroutine. Everything else
+// belongs to the job itself or, where a method says so, to the goroutine that runs
+// the loop or the Pool.
 type Job struct {
 	t   *task
 	gen uint32
@@ -130,9 +132,10 @@ func (j Job) Pause() (err error) {
 	return
 }
 
-// Cancel makes every wait of the job return err, ErrCanceled if nil, now and
-// from now on. On a Scheduler any goroutine may call it; a job that ended is
-// left alone.
+// Cancel makes every wait of the job return err, ErrCanceled if nil, from now on;
+// a job that ended is left alone. On a Scheduler any goroutine may call it, and a
+// wait under way ends when the loop next takes what was posted. In a Pool it is for
+// the Pool's goroutine, and the job hears of it when it is resumed.
 func (j Job) Cancel(err error) {
 	if j.t == nil {
 		return

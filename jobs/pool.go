@@ -50,8 +50,8 @@ func (p *Pool) newTask() *task {
 	return t
 }
 
-// OnFree has fn called when a job ends, for a host that got ErrNoJobs. fn runs
-// on the host's goroutine and may call Start.
+// OnFree has fn called when a job of Start ends, for a host that got ErrNoJobs. fn
+// runs on the host's goroutine and may call Start.
 func (p *Pool) OnFree(fn func()) { p.onFree = fn }
 
 // Live is the number of jobs started and not finished.
@@ -127,12 +127,12 @@ var errNotPooled = errors.New("jobs: Resume: the job belongs to a scheduler")
 
 // finishPooled gives the task back to its pool.
 func (t *task) finishPooled() error {
-	p, err, co := t.pool, t.err, t.co
-	if t.wc != nil && !t.nested {
+	p, err, co, nested := t.pool, t.err, t.co, t.nested
+	if t.wc != nil && !nested {
 		t.wc.Relinquish()
 	}
 	t.endContext(ErrStale)
-	if !t.nested {
+	if !nested {
 		p.live--
 	}
 	if co.dead() {
@@ -142,7 +142,7 @@ func (t *task) finishPooled() error {
 	t.reset()
 	co.give(t)
 	p.idle = append(p.idle, t)
-	if p.onFree != nil {
+	if p.onFree != nil && !nested {
 		p.onFree()
 	}
 	return err

@@ -3,6 +3,7 @@ package jobs_test
 import (
 	"errors"
 	"runtime"
+	"slices"
 	"testing"
 
 	"bide/jobs"
@@ -208,6 +209,32 @@ func TestPanicAndGoexitEndTheJobOnly(t *testing.T) {
 	}
 	j := mustStart(t, p, nil, onlyPause, jobs.Paused)
 	mustResume(t, j, jobs.Finished)
+}
+
+// A host that waits for a free place hears of each, and of nothing else: a nested
+// job takes none.
+func TestOnFree(t *testing.T) {
+	p := newPool(t, 1, 0)
+	var live []int
+	again := true
+	p.OnFree(func() {
+		live = append(live, p.Live())
+		if again {
+			again = false
+			mustStart(t, p, nil, func(jobs.Job) error { return nil }, jobs.Finished)
+		}
+	})
+	j := mustStart(t, p, nil, func(j jobs.Job) error {
+		j.Run(func(jobs.Job) error { return nil })
+		return j.Pause()
+	}, jobs.Paused)
+	if len(live) != 0 {
+		t.Errorf("OnFree was told of %d ends while the only job was paused", len(live))
+	}
+	mustResume(t, j, jobs.Finished)
+	if !slices.Equal(live, []int{0, 0}) {
+		t.Errorf("Live() was %v when OnFree was told, want 0 twice: for the job, and for the one started there", live)
+	}
 }
 
 func TestNestedJobPausesTheOuter(t *testing.T) {

@@ -10,8 +10,9 @@ import (
 )
 
 // Run runs turns until ctx is done or the scheduler is closed. It returns the
-// context's cause, or nil after Close. One goroutine at a time may be in it or
-// in RunOnce (waitctx.ErrBusy).
+// context's cause, or nil after Close. When ctx is done it only leaves the loop:
+// jobs stay paused and connections open until Close, or until Run is called again.
+// One goroutine at a time may be in it or in RunOnce (waitctx.ErrBusy).
 func (s *Scheduler) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		return waitctx.ErrBusy

@@ -23,6 +23,10 @@ const (
 // Scheduler runs jobs on one goroutine: whoever calls Run or RunOnce. Turn by
 // turn it collects events, resumes the jobs they are for, and applies what the
 // jobs changed about their waits.
+//
+// Go, GoLow, GoContext, Post, Live and Close are for any goroutine; Do, Stats and
+// List for any but the loop's, which they wait for. All else belongs to the loop:
+// it is called from a job, from a function of Post, or between turns.
 type Scheduler struct {
 	poller  poller.Poller
 	own     bool // poller is to be closed
@@ -168,7 +172,8 @@ func (s *Scheduler) Buffer() []byte {
 }
 
 // Close cancels every job, lets them unwind, closes what is still watched, and
-// closes the poller. It must not be called from a job. If Run or RunOnce is
+// closes the poller. A job that has not begun begins, and its waits fail; a function
+// of Await is not waited for. It must not be called from a job. If Run or RunOnce is
 // under way, the jobs unwind there, and Close returns once it has. Otherwise
 // they do here: for a locked loop that has to be its own goroutine (see
 // Threads). Closing again does nothing.

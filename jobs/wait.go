@@ -90,6 +90,11 @@ func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
 // end. Zero interest means Readable. It returns nil when ready (look again:
 // readiness may have passed), the kernel's error if it refused the descriptor,
 // or why the job was stopped: ErrCanceled, os.ErrDeadlineExceeded, ErrClosed.
+//
+// fd stays the caller's to close, also when the job ends, and one that belongs to
+// an os.File or a connection is to be kept reachable. A job that closes fd, and
+// goes on, calls Forget first: if the number comes to mean another file, a Wait for
+// it would else stand by the old registration, which tells nothing any more.
 func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	t, err := j.loop()
 	if err != nil {
@@ -162,8 +167,11 @@ func (t *task) waitFailed() error {
 	return t.resumed()
 }
 
-// Forget ends what Wait registered for fd. Before a descriptor is closed, call
-// it and let the turn end, or use a context and Release.
+// Forget ends what Wait registered for fd, and comes before fd is closed. The
+// poller lets go of it at the end of the turn; what becomes of a descriptor that is
+// closed earlier package poller says. To have it closed in order, also when the job
+// is cancelled or ends, set it in j.WaitCtx() with a Cleanup that closes it, and
+// await it by WaitKey.
 func (j Job) Forget(fd waitctx.FD) {
 	t, err := j.loop()
 	if err != nil || t.own == nil {

@@ -20,7 +20,8 @@ type Watch struct{ src *source }
 // should read until it would block, since one that returns with data left is
 // started again, at most once a turn. It is also started when the kernel refuses
 // a wait, and its Reason is why. A nil fn starts nothing: jobs wait with
-// Watch.Wait. waitctx.ErrBusy means that wc is bound already.
+// Watch.Wait. waitctx.ErrBusy means that wc is bound already. It is called where
+// Watch's methods may be.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
 	if wc == nil {
 		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")

@@ -100,7 +100,7 @@ type Poller interface {
 	// Wait has something to return. It belongs to the poller, stays the same
 	// until Close, and must not be closed, nor be added to the poller itself.
 	// Backends without one (see Caps.Nestable), and closed pollers, return
-	// waitctx.BadFD and false.
+	// waitctx.BadFD and false, as do those that the kernel refuses a descriptor.
 	FD() (FD, bool)
 
 	// Close makes the Wait under way return ErrClosed, waits until it has, and

@@ -51,7 +51,7 @@ func TestReadmeShowsTheCaps(t *testing.T) {
 			return map[waitctx.FilePolicy]string{waitctx.RejectFiles: "refused", waitctx.FilesReady: "always ready"}[c.Files]
 		}},
 		{"anonymous pipes", func(c waitctx.Caps) string { return yes(c.Pipes) }},
-		{"events, processes, semaphores", func(c waitctx.Caps) string { return yes(c.Waitables) }},
+		{"Windows events, processes, semaphores", func(c waitctx.Caps) string { return yes(c.Waitables) }},
 		{"out-of-band data", func(c waitctx.Caps) string { return yes(c.Priority) }},
 		{"tells that a number was used again", func(c waitctx.Caps) string { return yes(c.SeesReuse) }},
 		{"timeouts below a millisecond", func(c waitctx.Caps) string { return yes(c.SubMilli) }},

@@ -73,7 +73,8 @@ type Change struct {
 	Err      error // filled in by the poller that was given the change
 }
 
-// Ready says what became of a descriptor.
+// Ready says what became of a descriptor. Of an end or an error, ReadyErr and
+// ReadyHup are told whatever the interest, ReadyRdHup if it is Readable.
 type Ready uint16
 
 const (
@@ -81,7 +82,7 @@ const (
 	ReadyOut                      // writing will not block
 	ReadyPri                      // out-of-band data
 	ReadyErr                      // an error is pending (SO_ERROR)
-	ReadyHup                      // both directions are shut down
+	ReadyHup                      // of a socket both directions are shut down, of a pipe the other end
 	ReadyRdHup                    // the peer sent its last byte
 	ReadyClosed                   // the file is gone: closed without a delete, and its number used again
 )

@@ -14,7 +14,10 @@
 // A change is reported until it is acknowledged, and never again. Set and Clear
 // before anyone looked report nothing; once handed out, a registration is
 // undone only by a reported delete. Clear and Set of the same number report a
-// delete and an add, since the file behind it may differ.
+// delete and an add, since the file behind it may differ. Several waits, of one
+// context or of several, may name one descriptor: each is a registration of its own,
+// which a consumer over epoll(7), with its one entry for a descriptor, has to merge
+// as package poller does.
 //
 // # OpenSSL
 //

@@ -2,7 +2,9 @@ package waitctx
 
 // Callback is OpenSSL 3's way to signal a paused job without a descriptor. It
 // is called by the producer, on whatever goroutine it has, never by this
-// package.
+// package. The producer fetches it beforehand, where the context may be used. It
+// must not resume the job, but tell the loop of the job's host to, such as by the
+// poller's Wake.
 type Callback func(arg any) error
 
 // Status says what a producer can do with the callback.

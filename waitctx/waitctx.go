@@ -16,8 +16,9 @@ type Wait struct {
 	Data     any // the producer's own; never looked at here
 	// Cleanup, if set, runs once when the context drops the wait by itself: by
 	// Release, by Close, or because the kernel refused it. It runs after the
-	// delete was acknowledged, so it may close FD. Clear and Replace hand the
-	// wait back instead and do not run it.
+	// delete was acknowledged, so it may close FD, on the goroutine that calls Ack,
+	// Release or Close: the loop's, if that is a Scheduler, which it must not block.
+	// Clear and Replace hand the wait back instead and do not run it.
 	Cleanup func(key any, w Wait)
 }
 

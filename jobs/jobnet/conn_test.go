@@ -2,6 +2,7 @@ package jobnet_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -245,19 +246,41 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// A job of another scheduler is told so instead of being lost.
+// A job of another scheduler is told so, also where it would not have to pause.
 func TestJobOfAnotherScheduler(t *testing.T) {
 	other := newLoop(t, "")
 	s := newLoop(t, "")
-	a, _ := s.pair(t, "tcp")
-	err := other.do(t, func(j jobs.Job) error {
-		_, err := a.In(j).Read(make([]byte, 1))
-		return err
-	})
-	var oe *net.OpError
-	if !errors.As(err, &oe) || oe.Timeout() || errors.Is(err, net.ErrClosed) {
-		t.Errorf("Read() = %v, want a net.OpError that says whose job it is", err)
+	a, b := s.half(t)
+	b.Write([]byte("there is something to read"))
+	l := s.listen(t, "tcp")
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
 	}
+	defer c.Close()
+	secured, _, _ := s.secure(t, version(tls.VersionTLS13))
+	for name, call := range map[string]func(jobs.Job) error{
+		"Read":         func(j jobs.Job) error { _, err := a.In(j).Read(make([]byte, 1)); return err },
+		"Write":        func(j jobs.Job) error { _, err := a.In(j).Write([]byte("x")); return err },
+		"WriteIn":      func(j jobs.Job) error { return a.WriteIn(j, []byte("x")) },
+		"WriteBuffers": func(j jobs.Job) error { return writeBuffers(a.In(j), "x") },
+		"AcceptIn":     func(j jobs.Job) error { _, err := l.AcceptIn(j); return err },
+		"ServerTLS":    func(j jobs.Job) error { _, err := jobnet.ServerTLS(j, a, nil); return err },
+		"TLS Read":     func(j jobs.Job) error { _, err := secured.In(j).Read(make([]byte, 1)); return err },
+		"TLS WriteIn":  func(j jobs.Job) error { return secured.WriteIn(j, []byte("x")) },
+		"CloseWriteIn": func(j jobs.Job) error { return secured.CloseWriteIn(j) },
+	} {
+		err := other.do(t, call)
+		var oe *net.OpError
+		if !errors.As(err, &oe) || oe.Timeout() || errors.Is(err, net.ErrClosed) {
+			t.Errorf("%s() = %v, want a net.OpError that says whose job it is", name, err)
+		}
+	}
+}
+
+func writeBuffers(c net.Conn, text string) error {
+	_, err := c.(jobnet.BuffersWriter).WriteBuffers(&net.Buffers{[]byte(text)})
+	return err
 }
 
 func TestWritesAreNotInterleaved(t *testing.T) {

@@ -16,5 +16,6 @@
 // methods that do not wait (Close, CloseWrite, SetNoDelay, the addresses and so
 // on) may be called from everywhere, the loop included.
 //
-// Closing a Scheduler closes the connections and listeners on it.
+// A Conn is the caller's to close: the end of a job that used it does not. Closing a
+// Scheduler closes the connections and listeners on it.
 package jobnet

@@ -36,7 +36,9 @@ type listenConfig struct {
 }
 
 // ReusePort sets SO_REUSEPORT, so that each loop has a listener of its own and
-// the kernel spreads connections over them. Windows has no such option: there the
+// the kernel spreads connections over them. Other processes of the same user may
+// share the port too, so that no EADDRINUSE tells that it is taken: to hear of that,
+// listen once without it, and close that. Windows has no such option: there the
 // listeners of one process that name the same address share a socket, and a
 // connection goes to the first that accepts it.
 func ReusePort() Option {
@@ -228,9 +230,7 @@ func (l *Listener) accept(j jobs.Job) (*Conn, error) {
 		if err != error(ErrWouldBlock) {
 			return c, err
 		}
-		if j.Scheduler() == l.s {
-			l.register() // or wait does, which also says what went wrong
-		}
+		l.register() // or wait does, which also says what went wrong
 		if err := l.wait(j, &l.rd); err != nil {
 			return nil, err
 		}

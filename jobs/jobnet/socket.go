@@ -270,9 +270,6 @@ func (k *socket) closedError() error {
 // wait pauses j until the direction may be ready.
 func (k *socket) wait(j jobs.Job, h *half) error {
 	k.streak = 0
-	if j.Scheduler() != k.s {
-		return errForeign
-	}
 	err, nudges, reads := k.watch(h), k.nudges, h == &k.rd
 	if reads && k.read {
 		k.level() // of two readers the one that is told may not read
@@ -296,8 +293,12 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 }
 
 // breathe is called before a call that may not pause, and pauses j every so
-// many times to let the others go on.
+// many times to let the others go on. It refuses a job of another loop, which must
+// not touch the socket even if it need not pause.
 func (k *socket) breathe(j jobs.Job) error {
+	if j.Scheduler() != k.s {
+		return errForeign
+	}
 	if k.tired() {
 		return k.rest(j)
 	}

@@ -98,11 +98,11 @@ func (l *writeLock) unlock() {
 // lock locks m for a call of j. Whoever holds it stops at the deadline and at
 // Close, so a call that waits here comes to both in time.
 func (k *socket) lock(j jobs.Job, m *jobs.Mutex) error {
-	if m.TryLock() {
-		return nil
-	}
 	if j.Scheduler() != k.s {
 		return errForeign
+	}
+	if m.TryLock() {
+		return nil
 	}
 	err := m.Lock(j)
 	if err != nil && k.life.isClosed() {
