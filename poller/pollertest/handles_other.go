@@ -1,6 +1,6 @@
-//go:build !windows
+//go:build !windows && !linux
 
 package pollertest
 
-// handleTests are group G, which is about the handles of Windows.
+// handleTests are about what only one system has.
 var handleTests []subtest

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// handleTests are group G.
+// handleTests are about what only one system has: here group G.
 var handleTests = []subtest{
 	{"49 manual-reset event", func(s *suite) {
 		e := newEvent(s, true)
