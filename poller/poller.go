@@ -59,7 +59,7 @@ type Poller interface {
 	// millisecond are kept or rounded up.
 	//
 	// What is ready is told as long as it is; with waitctx.Edge in its interest,
-	// where Caps.Edges is true, once.
+	// where Caps.Edges is true, perhaps only once.
 	//
 	// The rest of dst is left alone, and dst may be reused at once. With an
 	// empty dst Wait returns when something is ready, and does not tell what.

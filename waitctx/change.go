@@ -29,7 +29,9 @@ const (
 // may all hide behind a short read, it goes on without Edge until the next modify.
 //
 // It is for stream sockets and pipes, whose short reads mean what epoll(7) says of
-// them. One of a Unix socket may also end where descriptors were passed.
+// them. Of a Unix socket, whose reads end where descriptors were passed, and of MPTCP
+// only a call that would block counts. Nobody else may take urgent data meanwhile: what
+// comes after it would hide behind a short read, and the event no longer say so.
 const Edge = Silent << 1
 
 // Kind tells Windows what sort of handle a wait is for. Other systems have

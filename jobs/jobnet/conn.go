@@ -80,8 +80,8 @@ func (c *Conn) opError(op string, err error) error {
 
 // recv is one read(2). A read that returned less than it was asked for has
 // drained the socket: the next call would only hear so, and says so without
-// asking. That holds for one call, after which readiness has spoken, or the
-// caller insists.
+// asking. That holds for one call, and may be untrue by then: what has come since is
+// told to whoever waits next.
 func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 	if c.drained {
 		c.drained = false
@@ -139,8 +139,8 @@ func (c *Conn) Write(b []byte) (n int, err error) {
 }
 
 // TryRead reads what is there, or returns ErrWouldBlock: read until it does,
-// and readiness will tell of what comes later. The peer's end is a bare io.EOF.
-// Loop only. Deadlines do not concern it.
+// and ReadWatch, or a view's Read, will tell of what comes later. The peer's end is a
+// bare io.EOF. Loop only. Deadlines do not concern it.
 func (c *Conn) TryRead(b []byte) (int, error) {
 	if c.life.isClosed() {
 		return 0, c.opError("read", c.closedError())

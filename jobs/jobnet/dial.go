@@ -64,6 +64,7 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 		return nil, sysError("connect", e)
 	}
 	_, plain := to.(*net.TCPAddr)
+	plain = plain && sysPlainTCP(fd)
 	c, err := newConn(s, fd, dialledTo(address{}, addressOf(to)), plain)
 	if err != nil {
 		return nil, err

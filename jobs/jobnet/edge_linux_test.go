@@ -41,7 +41,8 @@ func TestUrgentDataDoesNotStopAReader(t *testing.T) {
 	})
 }
 
-// Reading from a connection costs one epoll_ctl, however often it waits.
+// Reading from a connection costs one epoll_ctl, however often it waits, while what
+// comes finds it waiting.
 func TestConnectionCostsOneEpollCtl(t *testing.T) {
 	if chosen != "" && chosen != "epoll" {
 		t.Skip("epoll only")

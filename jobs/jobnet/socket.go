@@ -34,8 +34,8 @@ type socket struct {
 	drained bool            // the last read took all there was
 	streak  uint8           // calls that did not pause since one did
 	nudges  uint8           // counted, so that a wait can tell that there was one
-	edges   bool            // rd is told of what comes, not of what is there: see level
-	read    bool            // a job waits for rd
+	edges   bool            // rd asks to be told of what comes, not of what is there: see level
+	read    bool            // a job is in wait for rd
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 }
 
@@ -120,7 +120,8 @@ func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 //
 // A plain TCP connection begins with edges, which have fewer of its peers wait for
 // two rounds of a busy loop. That is for jobs that read, which wait once they have
-// drained the socket. It ends when anything else comes to wait, or might.
+// drained the socket. It ends when a second job reads, or when a function does, of
+// ReadWatch or RawConn.Read, which may leave something.
 func (k *socket) level() {
 	if k.edges {
 		k.edges = false
@@ -279,7 +280,9 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 		err = h.w.Wait(j)
 	}
 	if reads {
-		k.read, k.drained = false, false // what was known before the wait is stale
+		// What was known before the wait is stale. That another job may still be in wait
+		// is of no interest, as two have ended edges.
+		k.read, k.drained = false, false
 	}
 	switch {
 	case err == nil:

@@ -99,7 +99,7 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 		return nil
 	}
 	head := *p.byFD.At(uint32(s.fd))
-	p.lookAnewLocked(head)
+	p.forgetArmedLocked(head)
 	errno := p.armLocked(head)
 	if errno == 0 {
 		return nil

@@ -139,9 +139,9 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	head := *p.byFD.At(uint32(s.fd))
 	armed := p.slots.At(head).armed
 	if armed&(disarmed|unknown|edge) == 0 && s.interest&asked&^armed == 0 {
-		return
+		return // the kernel tells of all that this one asks for, as long as it is so
 	}
-	p.lookAnewLocked(head)
+	p.forgetArmedLocked(head)
 	p.rearms = append(p.rearms, s.fd)
 	if p.outer >= 0 {
 		p.flushLocked()

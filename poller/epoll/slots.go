@@ -171,15 +171,16 @@ func (p *Poller) armLocked(head uint32) unix.Errno {
 	return errno
 }
 
-// lookAnewLocked has the next armLocked tell the kernel in any case: it looks then
-// whether what is registered for edges is ready already.
-func (p *Poller) lookAnewLocked(head uint32) {
+// forgetArmedLocked has the next armLocked tell the kernel in any case, which looks
+// then whether what is registered for edges is ready already.
+func (p *Poller) forgetArmedLocked(head uint32) {
 	if s := p.slots.At(head); s.armed&edge != 0 {
 		s.armed = unknown
 	}
 }
 
-// levelLocked has a chain told as long as it is ready.
+// levelLocked has a chain told as long as it is ready, until a modify asks for edges
+// once more: what each slot asked for is changed.
 func (p *Poller) levelLocked(head uint32) unix.Errno {
 	for i := head; i != 0; i = p.slots.At(i).next {
 		p.slots.At(i).interest &^= edge

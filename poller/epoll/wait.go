@@ -234,8 +234,7 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errn
 
 // fanOutLocked tells everybody who listens at a registration. If nobody does,
 // the kernel is told to be silent about it. What comes by edges is gone with the
-// event: if that told of an end, or there is no room for any, the kernel is to
-// tell again.
+// event: if that told of an end, or dst is empty, the kernel is to tell again.
 func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) int {
 	heard := false
 	for i := head; i != 0; i = p.slots.At(i).next {
@@ -261,7 +260,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 	case byEdge && ends(events):
 		errno = p.levelLocked(head)
 	case byEdge && len(dst) == 0:
-		p.lookAnewLocked(head)
+		p.forgetArmedLocked(head)
 		errno = p.armLocked(head)
 	case !heard:
 		errno = p.armLocked(head)
