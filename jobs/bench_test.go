@@ -97,6 +97,7 @@ func BenchmarkRenew(b *testing.B) {
 type idlePoller struct{ poller.Poller }
 
 func (idlePoller) Wait([]waitctx.Event, time.Duration) (int, error) { return 0, nil }
+func (idlePoller) Caps() waitctx.Caps                               { return waitctx.Caps{} }
 func (idlePoller) Wake() error                                      { return nil }
 
 func barePull() (steps func(n int), stop func()) {

@@ -60,3 +60,6 @@ func RestsInATurn() bool {
 
 // Timers is the number of timers a scheduler holds.
 func Timers(s *Scheduler) int { return len(s.timers) }
+
+// Unawaited is what Stats counts, between two turns.
+func (s *Scheduler) Unawaited() uint64 { return s.stats.Unawaited }

@@ -36,7 +36,7 @@ func (s *Scheduler) takeUnused() *task {
 func (s *Scheduler) startWatch(src *source, reason error) *task {
 	t := s.takeUnused()
 	src.active = true
-	t.fn, t.watch, t.low = src.fn, src, src.kind == ofLowWatch
+	t.fn, t.watch, t.low = src.fn, src, src.flags&lowJobs != 0
 	s.admit(t)
 	t.reason = reason
 	return t

@@ -30,6 +30,7 @@ const (
 type Scheduler struct {
 	poller  poller.Poller
 	own     bool // poller is to be closed
+	edges   bool // poller honours waitctx.Edge
 	maxIdle int
 	failed  func(name string, err error)
 	profile bool
@@ -145,6 +146,7 @@ func New(opts ...Option) (*Scheduler, error) {
 		}
 		s.poller, s.own = p, true
 	}
+	s.edges = s.poller.Caps().Edges
 	if c.watchdog {
 		s.dog = newWatchdog(s, c.limit, c.stalled)
 	}

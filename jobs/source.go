@@ -14,7 +14,7 @@ type source struct {
 	wc      *waitctx.WaitCtx
 	slot    uint32
 
-	kind    sourceKind
+	flags   sourceFlags
 	active  bool // a job that fn was started as has not ended
 	dirty   bool // on s.dirty
 	stopped bool
@@ -23,12 +23,13 @@ type source struct {
 	timerAt  int64 // of the timer in the heap, 0 for none
 }
 
-type sourceKind uint8
+type sourceFlags uint8
 
 const (
-	ofWatch    sourceKind = iota
-	ofLowWatch            // jobs that fn is started as run at low priority
-	ofJob                 // its own, which is used for others again
+	ofJob     sourceFlags = 1 << iota // its own, which is used for others again
+	lowJobs                           // fn is started as run at low priority
+	drainable                         // who reads says when there is nothing left: see Watch.Drained
+	undrained                         // it was told since
 )
 
 // ownSource is a job's own, with its context.
@@ -117,6 +118,8 @@ func (src *source) Changed() {
 // ready tells the source that the wait behind a token fired.
 func (src *source) ready(ev *waitctx.Event) {
 	place := int32(ev.Token & placeMask)
+	again := src.flags&undrained != 0
+	src.flags |= src.flags & drainable << 1 // undrained
 	woke := false
 	for t := src.waiters.head; t != nil; {
 		after := t.after
@@ -129,18 +132,23 @@ func (src *source) ready(ev *waitctx.Event) {
 		t = after
 	}
 	if !woke {
-		src.unawaited(ev, place)
+		src.unawaited(ev, place, again)
 	}
 }
 
-// unawaited is what becomes of an event that no job waits for.
-func (src *source) unawaited(ev *waitctx.Event, place int32) {
-	if src.fn != nil && !src.active && !src.stopped {
+// unawaited is what becomes of an event that no job waits for. The first since a
+// source was drained is remembered by that alone: if it is drained before it is
+// awaited, nothing was lost.
+func (src *source) unawaited(ev *waitctx.Event, place int32, again bool) {
+	switch {
+	case src.fn != nil && !src.active && !src.stopped:
 		t := src.s.startWatch(src, ev.Err)
 		t.fired, t.became = place+1, ev.Ready
-		return
+	case src.flags&undrained != 0 && !again:
+		src.s.stats.Unawaited++
+	default:
+		src.hush(ev, place)
 	}
-	src.hush(ev, place)
 }
 
 // hush suppresses a wait that fired with nobody awaiting it.
@@ -162,13 +170,21 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 	src.s.poller.Suppress(fd, id)
 }
 
-// listen rearms what was suppressed of the wait at place, or of all waits. For
-// that nobody may be in the poller.
+// deaf reports whether listen has something to do: without it, what is there would
+// not be told.
+func (src *source) deaf() bool { return src.quiet != nil || src.flags&undrained != 0 }
+
+// listen rearms what was suppressed of the wait at place, or of all waits, and has
+// the poller look anew at what it told by edges and was not drained. For that nobody
+// may be in the poller.
 func (src *source) listen(place int32) {
-	if src.quiet == nil {
+	if !src.deaf() {
 		return
 	}
 	recalled := src.s.ready.recall()
+	if src.flags&undrained != 0 {
+		src.lookAnew()
+	}
 	for at := &src.quiet; *at != nil; {
 		q := *at
 		if place != anyPlace && q.place != place {
@@ -182,6 +198,20 @@ func (src *source) listen(place int32) {
 	}
 	if recalled {
 		src.s.ready.rearm()
+	}
+}
+
+// lookAnew has the poller tell of what is there although it has told already.
+func (src *source) lookAnew() {
+	src.flags &^= undrained
+	for key, w := range src.wc.All() {
+		if w.Interest&waitctx.Edge == 0 {
+			continue
+		}
+		if id, fd, ok := src.wc.Lookup(src.Base() | waitctx.Token(src.wc.Place(key))); ok {
+			src.s.poller.Suppress(fd, id)
+			src.s.poller.Rearm(fd, id)
+		}
 	}
 }
 
@@ -209,7 +239,7 @@ func (s *Scheduler) newOwn() *source {
 		src.stopped = false
 	} else {
 		own := new(ownSource)
-		own.source.s, own.source.wc, own.kind = s, &own.wc, ofJob
+		own.source.s, own.source.wc, own.flags = s, &own.wc, ofJob
 		src = &own.source
 	}
 	if err := s.bind(src); err != nil {
@@ -243,7 +273,7 @@ func (s *Scheduler) gone(src *source) {
 		return
 	}
 	s.unbind(src)
-	if src.kind == ofJob && src.wc.Reset() && len(s.spare) < maxUnused {
+	if src.flags&ofJob != 0 && src.wc.Reset() && len(s.spare) < maxUnused {
 		s.spare = append(s.spare, src)
 	}
 }

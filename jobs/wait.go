@@ -33,7 +33,7 @@ func (t *task) ownSource() *source {
 // awaits puts the task on the list of those that wait for a place of src. The
 // caller pauses it.
 func (t *task) awaits(src *source, place int32) {
-	if src.quiet != nil {
+	if src.deaf() {
 		src.listen(place)
 	}
 	if src.timerAt == missed {

@@ -18,10 +18,10 @@ type Watch struct{ src *source }
 // Watch binds wc and registers its waits at the end of the turn. Each time one
 // is ready and no job waits on it, fn is started as a job, one at a time; fn
 // should read until it would block, since one that returns with data left is
-// started again, at most once a turn. It is also started when the kernel refuses
-// a wait, and its Reason is why. A nil fn starts nothing: jobs wait with
-// Watch.Wait. waitctx.ErrBusy means that wc is bound already. It is called where
-// Watch's methods may be.
+// started again, at most once a turn (of waitctx.Edge see Drained). It is also
+// started when the kernel refuses a wait, and its Reason is why. A nil fn starts
+// nothing: jobs wait with Watch.Wait. waitctx.ErrBusy means that wc is bound
+// already. It is called where Watch's methods may be.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
 	if wc == nil {
 		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")
@@ -77,9 +77,22 @@ func (w Watch) SetLow(low bool) {
 	if w.src == nil {
 		return
 	}
-	w.src.kind = ofWatch
+	w.src.flags &^= lowJobs
 	if low {
-		w.src.kind = ofLowWatch
+		w.src.flags |= lowJobs
+	}
+}
+
+// Drained says that w's descriptors have nothing left: the last call on each that
+// read would have blocked, or moved less than it was given. It makes waitctx.Edge
+// safe for who cannot promise to drain. Once it was called, what w has been told, and
+// was not drained since, is told again when w is next awaited, or its function has
+// returned, as without Edge. So a poller that tells by edges is asked for it once
+// more only where something may have been left. Of waits for writing the promise
+// stands. It costs no system call.
+func (w Watch) Drained() {
+	if w.src != nil && w.src.s.edges {
+		w.src.flags = w.src.flags&^undrained | drainable
 	}
 }
 

@@ -90,6 +90,9 @@ func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 	b = b[:min(len(b), maxIO)]
 	n, e := sysRead(c.fd(), b)
 	c.drained = 0 < n && n < len(b)
+	if c.drained || e == syscall.EAGAIN {
+		c.sawNoMore()
+	}
 	return n, e
 }
 
@@ -198,7 +201,7 @@ func (c *Conn) ReadWatch() jobs.Watch {
 	if c.life.isClosed() {
 		return jobs.Watch{}
 	}
-	if c.level(); c.watch(&c.rd) != nil {
+	if c.watch(&c.rd) != nil {
 		return jobs.Watch{}
 	}
 	return c.rd.w

@@ -80,7 +80,7 @@ func TestConnectionCostsOneEpollCtl(t *testing.T) {
 			if err := b.WriteIn(j, buf[:1]); err != nil {
 				return err
 			}
-			if _, err := b.In(j).Read(buf); err != nil {
+			if _, err := b.In(j).Read(buf[:1]); err != nil { // is full, and the next one asks
 				return err
 			}
 		}

@@ -10,7 +10,7 @@ import (
 )
 
 // These hold on every backend. On those with Caps.Edges a connection is told of
-// each arrival once, so that whoever leaves something must still hear of it.
+// each arrival once, and whoever leaves something must still hear of it.
 
 // An end of the stream that comes with the last data is told with it.
 func TestReaderHearsOfTheEndBehindTheLastData(t *testing.T) {

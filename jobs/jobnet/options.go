@@ -106,9 +106,6 @@ func (r rawConn) until(h *half, mu *jobs.Mutex, fn func(fd uintptr) bool) error 
 			}
 			defer mu.Unlock()
 		}
-		if h == &r.k.rd {
-			r.k.level() // who knows what fn leaves
-		}
 		for {
 			if err = r.k.check(h); err != nil {
 				return

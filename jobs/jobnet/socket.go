@@ -34,8 +34,7 @@ type socket struct {
 	drained bool            // the last read took all there was
 	streak  uint8           // calls that did not pause since one did
 	nudges  uint8           // counted, so that a wait can tell that there was one
-	edges   bool            // rd asks to be told of what comes, not of what is there: see level
-	read    bool            // a job is in wait for rd
+	edges   bool            // rd asks to be told of what comes, not of what is there: see reads
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 }
 
@@ -93,10 +92,7 @@ func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 	if k.stopped {
 		return net.ErrClosed
 	}
-	key, interest, wc, held := any((*reading)(k)), waitctx.Readable, &k.rdctx, &k.rdHeld
-	if k.edges {
-		interest |= waitctx.Edge
-	}
+	key, interest, wc, held := any((*reading)(k)), k.reads(), &k.rdctx, &k.rdHeld
 	if h != &k.rd {
 		o := k.wr.Load()
 		key, interest, wc, held = (*writing)(k), waitctx.Writable, &o.ctx, &o.held
@@ -111,21 +107,27 @@ func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 		return err
 	}
 	*held = true
+	if h == &k.rd { // of which nothing was told yet
+		k.sawNoMore()
+	}
 	h.applyDeadline()
 	return nil
 }
 
-// level has the read direction told as long as there is something to read, from
-// now on.
-//
-// A plain TCP connection begins with edges, which have fewer of its peers wait for
-// two rounds of a busy loop. That is for jobs that read, which wait once they have
-// drained the socket. It ends when a second job reads, or when a function does, of
-// ReadWatch or RawConn.Read, which may leave something.
-func (k *socket) level() {
+// reads is the interest of the read direction. A plain TCP connection asks for
+// edges, which have fewer of its peers wait for two rounds of a busy loop. Whatever
+// reads it, recv sees when there is nothing left.
+func (k *socket) reads() waitctx.Interest {
 	if k.edges {
-		k.edges = false
-		k.rd.w.SetInterest((*reading)(k), waitctx.Readable)
+		return waitctx.Readable | waitctx.Edge
+	}
+	return waitctx.Readable
+}
+
+// sawNoMore notes that there is nothing to read but what has not been told yet.
+func (k *socket) sawNoMore() {
+	if k.edges {
+		k.rd.w.Drained()
 	}
 }
 
@@ -271,18 +273,9 @@ func (k *socket) closedError() error {
 // wait pauses j until the direction may be ready.
 func (k *socket) wait(j jobs.Job, h *half) error {
 	k.streak = 0
-	err, nudges, reads := k.watch(h), k.nudges, h == &k.rd
-	if reads && k.read {
-		k.level() // of two readers the one that is told may not read
-	}
-	k.read = k.read || reads
+	err, nudges := k.watch(h), k.nudges
 	if err == nil {
 		err = h.w.Wait(j)
-	}
-	if reads {
-		// What was known before the wait is stale. That another job may still be in wait
-		// is of no interest, as two have ended edges.
-		k.read, k.drained = false, false
 	}
 	switch {
 	case err == nil:

@@ -210,8 +210,7 @@ func (t *transport) arm() {
 // Else it would start the reader once a turn, in vain.
 func (t *transport) mute(on bool) {
 	t.muted = on
-	t.c.level() // what was not read meanwhile is to be told
-	i := waitctx.Readable
+	i := t.c.reads()
 	if on {
 		i = waitctx.Silent
 	}

@@ -1,0 +1,122 @@
+package jobs_test
+
+import (
+	"testing"
+
+	"bide/internal/fdtest"
+	"bide/jobs"
+	"bide/waitctx"
+)
+
+// edged watches a pipe by edges, for who says when it is drained.
+func edged(t *testing.T, s *jobs.Scheduler, fn func(jobs.Job) error) (w jobs.Watch, r, peer *fdtest.File) {
+	t.Helper()
+	r, peer = fdtest.Pipe(t)
+	wc := new(waitctx.WaitCtx)
+	if err := wc.Set("pipe", waitctx.Wait{FD: r.FD(), Interest: waitctx.Readable | waitctx.Edge}); err != nil {
+		t.Fatal(err)
+	}
+	w, err := s.Watch(wc, fn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Drained() // there was nothing yet
+	s.RunOnce(0)
+	return w, r, peer
+}
+
+// some runs turns in which nothing more is to happen.
+func some(s *jobs.Scheduler) {
+	for range 5 {
+		s.RunOnce(0)
+	}
+}
+
+// These hold on every backend: what is not drained is told again, as without
+// edges.
+
+func TestDrainedFunctionIsStartedForWhatItLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		var r *fdtest.File
+		got := ""
+		_, r, peer := edged(t, s, func(jobs.Job) error {
+			got += r.Read(1)
+			return nil
+		})
+		for _, want := range []string{"abc", "abcdef"} {
+			peer.Write(want[len(got):])
+			turns(t, s, func() bool { return len(got) == len(want) })
+			if some(s); got != want {
+				t.Errorf("it read %q, want %q", got, want)
+			}
+		}
+	})
+}
+
+func TestDrainedJobHearsOfWhatItLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		w, r, peer := edged(t, s, nil)
+		got := ""
+		s.Go(func(j jobs.Job) error {
+			for {
+				if err := w.Wait(j); err != nil {
+					return err
+				}
+				got += r.Read(1)
+			}
+		})
+		for _, want := range []string{"abc", "abcdef"} {
+			peer.Write(want[len(got):])
+			turns(t, s, func() bool { return len(got) == len(want) })
+			if some(s); got != want {
+				t.Errorf("it read %q, want %q", got, want)
+			}
+		}
+	})
+}
+
+// What came while the job was elsewhere: whether it is read before the next wait
+// or not, nothing is lost, and nothing told that is gone.
+func TestDrainedWhileElsewhere(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		for _, times := range []int{1, 2} { // that something came
+			for _, reads := range []bool{true, false} {
+				w, r, peer := edged(t, s, nil)
+				var waker jobs.Waker
+				waits, woken := 0, 0
+				s.Go(func(j jobs.Job) error {
+					waker = j.Waker()
+					if err := j.Park(); err != nil {
+						return err
+					}
+					if reads {
+						r.Drain()
+						w.Drained()
+					}
+					waits++
+					if err := w.Wait(j); err != nil {
+						return err
+					}
+					woken++
+					return nil
+				})
+				some(s)
+				for range times {
+					unawaited := s.Unawaited()
+					peer.Write("x")
+					turns(t, s, func() bool { return s.Unawaited() > unawaited || times > 1 })
+					some(s)
+				}
+				waker.Wake()
+				turns(t, s, func() bool { return waits == 1 })
+				if some(s); reads && woken != 0 {
+					t.Errorf("came %d times, and was read: the wait after that was told of it", times)
+				}
+				peer.Write("y")
+				turns(t, s, func() bool { return woken == 1 })
+				w.Stop()
+				some(s)
+			}
+		}
+	})
+}
