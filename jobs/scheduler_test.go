@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -104,8 +105,8 @@ func TestRefusedDescriptorResumesWithError(t *testing.T) {
 			return nil
 		})
 		turns(t, s, func() bool { return done })
-		if !errors.Is(err, errBadFD) {
-			t.Errorf("Wait(12345) = %v, want EBADF", err)
+		if !errors.Is(err, errBadFD) || !strings.Contains(err.Error(), "12345") {
+			t.Errorf("Wait(12345) = %v, want EBADF, and the number", err)
 		}
 	})
 }

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"time"
 
@@ -88,8 +89,8 @@ func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
 // registered and do not resume it. The registration stays too, which makes the
 // next Wait of the same kind free of system calls, until Forget or the job's
 // end. Zero interest means Readable. It returns nil when ready (look again:
-// readiness may have passed), the kernel's error if it refused the descriptor,
-// or why the job was stopped: ErrCanceled, os.ErrDeadlineExceeded, ErrClosed.
+// readiness may have passed), an error that wraps the kernel's and names the
+// descriptor if it was refused, or why the job was stopped: ErrCanceled, os.ErrDeadlineExceeded, ErrClosed.
 //
 // fd stays the caller's to close, also when the job ends, and one that belongs to
 // an os.File or a connection is to be kept reachable. A job that closes fd, and
@@ -111,7 +112,7 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	t.awaits(t.own, int32(t.lastPlace))
 	t.yield(Paused) // right here: see task.block
 	if t.reason != nil || t.stop != nil {
-		return t.waitFailed()
+		return t.waitFailed(fd)
 	}
 	return nil
 }
@@ -162,9 +163,12 @@ func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
 
 // waitFailed is what Wait returns if not nil. A wait the kernel refused is gone
 // from the context.
-func (t *task) waitFailed() error {
+func (t *task) waitFailed(fd waitctx.FD) error {
 	t.lastInterest = 0
-	return t.resumed()
+	if t.stop != nil {
+		return t.stopped()
+	}
+	return fmt.Errorf("jobs: descriptor %d: %w", fd, t.reason)
 }
 
 // Forget ends what Wait registered for fd, and comes before fd is closed. The
