@@ -11,13 +11,14 @@ func TestDrainedCostsNoEpollCtl(t *testing.T) {
 	s, p := onEpoll(t)
 	runs, reads := 0, true
 	var drain func()
-	w, r, peer := edged(t, s, func(jobs.Job) error {
+	fn := func(jobs.Job) error {
 		if runs++; reads {
 			drain()
 		}
 		return nil
-	})
-	drain = func() { r.Drain(); w.Drained() }
+	}
+	w, r, peer := edged(t, s, fn)
+	drain = func() { r.Drain(); w.SetDrained() }
 	before := p.Stats().Ctl
 	for want := 1; want <= 100; want++ {
 		peer.Write("x")
@@ -26,6 +27,19 @@ func TestDrainedCostsNoEpollCtl(t *testing.T) {
 	if n := p.Stats().Ctl - before; n != 0 {
 		t.Errorf("100 starts of a function that drains cost %d epoll_ctl, want 0", n)
 	}
+	w.SetFunc(func(jobs.Job) error {
+		runs++
+		w.SetFunc(nil)
+		return nil
+	})
+	peer.Write("x")
+	turns(t, s, func() bool { return runs == 101 })
+	if some(s); p.Stats().Ctl != before {
+		t.Errorf("a function that is not there any more when it returns cost %d epoll_ctl, want 0", p.Stats().Ctl-before)
+	}
+	runs = 100
+	drain()
+	w.SetFunc(fn)
 	reads = false
 	peer.Write("x")
 	turns(t, s, func() bool { return runs == 110 })

@@ -20,7 +20,7 @@ func edged(t *testing.T, s *jobs.Scheduler, fn func(jobs.Job) error) (w jobs.Wat
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.Drained() // there was nothing yet
+	w.SetDrained() // there was nothing yet
 	s.RunOnce(0)
 	return w, r, peer
 }
@@ -50,6 +50,61 @@ func TestDrainedFunctionIsStartedForWhatItLeft(t *testing.T) {
 				t.Errorf("it read %q, want %q", got, want)
 			}
 		}
+	})
+}
+
+// A job that waits hears of it first, and the function of what that leaves.
+func TestDrainedFunctionIsStartedForWhatAJobLeft(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		var r *fdtest.File
+		got := ""
+		w, r, peer := edged(t, s, func(jobs.Job) error {
+			got += r.Read(1)
+			return nil
+		})
+		for _, reads := range []int{1, 0} { // 0: it is stopped, say, before it does
+			s.Go(func(j jobs.Job) error {
+				err := w.Wait(j)
+				if reads > 0 {
+					got += r.Read(reads)
+				}
+				return err
+			})
+			some(s)
+			got = ""
+			peer.Write("abc")
+			turns(t, s, func() bool { return len(got) == 3 })
+			if some(s); got != "abc" {
+				t.Errorf("a job read %d, and all together %q, want abc", reads, got)
+			}
+		}
+	})
+}
+
+// A change of the interest that is undone before the poller hears of it is none.
+func TestDrainedInterestThereAndBack(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		w, r, peer := edged(t, s, nil)
+		heard := false
+		s.Go(func(j jobs.Job) error {
+			if err := w.Wait(j); err != nil { // and reads nothing
+				return err
+			}
+			w.SetInterest("pipe", waitctx.Silent)
+			err := w.Wait(j)
+			heard = true
+			return err
+		})
+		s.Go(func(j jobs.Job) error {
+			if err := w.Wait(j); err != nil { // is resumed in the same turn
+				return err
+			}
+			return w.SetInterest("pipe", waitctx.Readable|waitctx.Edge)
+		})
+		some(s)
+		peer.Write("x")
+		turns(t, s, func() bool { return heard })
+		r.Drain()
 	})
 }
 
@@ -91,7 +146,7 @@ func TestDrainedWhileElsewhere(t *testing.T) {
 					}
 					if reads {
 						r.Drain()
-						w.Drained()
+						w.SetDrained()
 					}
 					waits++
 					if err := w.Wait(j); err != nil {

@@ -85,7 +85,9 @@ func (s *Scheduler) release(t *task) {
 	}
 	if src := t.watch; src != nil {
 		src.active = false
-		src.listen(anyPlace)
+		if src.fn != nil { // else whoever waits next listens
+			src.listen(anyPlace)
+		}
 		if src.timerAt == missed {
 			s.setTimer(src)
 		}

@@ -28,7 +28,7 @@ type sourceFlags uint8
 const (
 	ofJob     sourceFlags = 1 << iota // its own, which is used for others again
 	lowJobs                           // fn is started as run at low priority
-	drainable                         // who reads says when there is nothing left: see Watch.Drained
+	drainable                         // its reader says when there is nothing left: see Watch.SetDrained
 	undrained                         // it was told since
 )
 
@@ -118,8 +118,10 @@ func (src *source) Changed() {
 // ready tells the source that the wait behind a token fired.
 func (src *source) ready(ev *waitctx.Event) {
 	place := int32(ev.Token & placeMask)
-	again := src.flags&undrained != 0
-	src.flags |= src.flags & drainable << 1 // undrained
+	first := src.flags&(drainable|undrained) == drainable
+	if first {
+		src.flags |= undrained
+	}
 	woke := false
 	for t := src.waiters.head; t != nil; {
 		after := t.after
@@ -131,20 +133,23 @@ func (src *source) ready(ev *waitctx.Event) {
 		}
 		t = after
 	}
-	if !woke {
-		src.unawaited(ev, place, again)
+	switch {
+	case !woke:
+		src.unawaited(ev, place, first)
+	case src.fn != nil && !src.active:
+		src.lookAnew() // fn is for what the jobs leave, if they do
 	}
 }
 
-// unawaited is what becomes of an event that no job waits for. The first since a
-// source was drained is remembered by that alone: if it is drained before it is
-// awaited, nothing was lost.
-func (src *source) unawaited(ev *waitctx.Event, place int32, again bool) {
+// unawaited is what becomes of an event that no job waits for. The first by edges
+// since the source was drained is remembered by that alone: if it is drained again
+// before it is awaited, that was all.
+func (src *source) unawaited(ev *waitctx.Event, place int32, first bool) {
 	switch {
 	case src.fn != nil && !src.active && !src.stopped:
 		t := src.s.startWatch(src, ev.Err)
 		t.fired, t.became = place+1, ev.Ready
-	case src.flags&undrained != 0 && !again:
+	case first && src.s.edges:
 		src.s.stats.Unawaited++
 	default:
 		src.hush(ev, place)
@@ -158,6 +163,7 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 		return
 	}
 	src.s.stats.Unawaited++
+	src.s.poller.Suppress(fd, id)
 	end := &src.quiet
 	for *end != nil {
 		if (*end).id == id {
@@ -167,24 +173,20 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 	}
 	*end = src.s.newQuiet()
 	**end = quietWait{fd: fd, id: id, place: place, ready: ev.Ready}
-	src.s.poller.Suppress(fd, id)
 }
 
 // deaf reports whether listen has something to do: without it, what is there would
 // not be told.
 func (src *source) deaf() bool { return src.quiet != nil || src.flags&undrained != 0 }
 
-// listen rearms what was suppressed of the wait at place, or of all waits, and has
-// the poller look anew at what it told by edges and was not drained. For that nobody
-// may be in the poller.
+// listen rearms what was suppressed of the wait at place, or of all waits, and looks
+// anew. For that nobody may be in the poller.
 func (src *source) listen(place int32) {
 	if !src.deaf() {
 		return
 	}
 	recalled := src.s.ready.recall()
-	if src.flags&undrained != 0 {
-		src.lookAnew()
-	}
+	src.lookAnew()
 	for at := &src.quiet; *at != nil; {
 		q := *at
 		if place != anyPlace && q.place != place {
@@ -201,16 +203,18 @@ func (src *source) listen(place int32) {
 	}
 }
 
-// lookAnew has the poller tell of what is there although it has told already.
+// lookAnew has the poller tell once more of what it told by edges and was not
+// drained, if it is still there.
 func (src *source) lookAnew() {
-	src.flags &^= undrained
+	if src.flags&undrained == 0 || !src.s.edges {
+		return
+	}
 	for key, w := range src.wc.All() {
-		if w.Interest&waitctx.Edge == 0 {
-			continue
-		}
-		if id, fd, ok := src.wc.Lookup(src.Base() | waitctx.Token(src.wc.Place(key))); ok {
-			src.s.poller.Suppress(fd, id)
-			src.s.poller.Rearm(fd, id)
+		if w.Interest&waitctx.Edge != 0 {
+			src.flags &^= undrained
+			id := src.wc.ID(key)
+			src.s.poller.Suppress(w.FD, id) // a Rearm alone does nothing
+			src.s.poller.Rearm(w.FD, id)
 		}
 	}
 }
@@ -255,6 +259,7 @@ func (s *Scheduler) retire(src *source) {
 	}
 	src.stopped, src.fn, src.deadline = true, nil, 0
 	src.quiet = nil
+	src.flags &^= undrained
 	if src.timerAt > 0 {
 		src.timerAt = 0
 		s.lapse()

@@ -18,7 +18,7 @@ type Watch struct{ src *source }
 // Watch binds wc and registers its waits at the end of the turn. Each time one
 // is ready and no job waits on it, fn is started as a job, one at a time; fn
 // should read until it would block, since one that returns with data left is
-// started again, at most once a turn (of waitctx.Edge see Drained). It is also
+// started again, at most once a turn (of waitctx.Edge see SetDrained). It is also
 // started when the kernel refuses a wait, and its Reason is why. A nil fn starts
 // nothing: jobs wait with Watch.Wait. waitctx.ErrBusy means that wc is bound
 // already. It is called where Watch's methods may be.
@@ -83,17 +83,27 @@ func (w Watch) SetLow(low bool) {
 	}
 }
 
-// Drained says that w's descriptors have nothing left: the last call on each that
-// read would have blocked, or moved less than it was given. It makes waitctx.Edge
-// safe for who cannot promise to drain. Once it was called, what w has been told, and
-// was not drained since, is told again when w is next awaited, or its function has
-// returned, as without Edge. So a poller that tells by edges is asked for it once
-// more only where something may have been left. Of waits for writing the promise
-// stands. It costs no system call.
-func (w Watch) Drained() {
-	if w.src != nil && w.src.s.edges {
-		w.src.flags = w.src.flags&^undrained | drainable
+// SetDrained says that the descriptor of w's one wait has nothing left: a call on it
+// that read has just blocked, or moved less than it was given (see waitctx.Edge of
+// where that counts). It makes edges safe for a reader that cannot promise to drain.
+// From its first call on, which comes before the first event, what w is told and is
+// not drained then is told again when w is next awaited, or its function has
+// returned, as without Edge. A poller that tells by edges is asked once more only
+// where something may be left, so that it costs no system call to drain. Call it
+// between the read and the job's next pause. With several waits it does nothing.
+func (w Watch) SetDrained() {
+	switch src := w.src; {
+	case src == nil:
+	case src.flags&drainable != 0:
+		src.flags &^= undrained
+	case src.wc.Len() == 1:
+		src.flags |= drainable
 	}
+}
+
+// Drained reports whether w was told nothing since SetDrained.
+func (w Watch) Drained() bool {
+	return w.src != nil && w.src.flags&(drainable|undrained) == drainable
 }
 
 // SetInterest changes what the wait under key is for.
@@ -101,7 +111,11 @@ func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 	if w.src == nil || w.src.stopped {
 		return ErrCanceled
 	}
-	return w.src.wc.SetInterest(key, i)
+	err := w.src.wc.SetInterest(key, i)
+	if err == nil { // and undone, as the same change may be before the poller hears of it
+		w.src.lookAnew()
+	}
+	return err
 }
 
 // SetDeadline sets when waiting ends with os.ErrDeadlineExceeded; the zero time

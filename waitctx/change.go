@@ -32,8 +32,8 @@ const (
 // them. Of a Unix socket, whose reads end where descriptors were passed, and of MPTCP
 // only a call that would block counts. Nobody else may take urgent data meanwhile: what
 // comes after it would hide behind a short read, and the event no longer say so.
-// A Scheduler's Watch has Drained for a consumer that cannot promise, but sees what is
-// left.
+// A Scheduler's Watch has SetDrained for a consumer that cannot promise, but sees when
+// nothing is left.
 const Edge = Silent << 1
 
 // Kind tells Windows what sort of handle a wait is for. Other systems have

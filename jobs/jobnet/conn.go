@@ -80,12 +80,13 @@ func (c *Conn) opError(op string, err error) error {
 
 // recv is one read(2). A read that returned less than it was asked for has
 // drained the socket: the next call would only hear so, and says so without
-// asking. That holds for one call, and may be untrue by then: what has come since is
-// told to whoever waits next.
+// asking. That holds for one call, after which readiness has spoken, or the
+// caller insists; with edges it is known whether that has spoken already.
 func (c *Conn) recv(b []byte) (int, syscall.Errno) {
 	if c.drained {
-		c.drained = false
-		return 0, syscall.EAGAIN
+		if c.drained = false; !c.edges || c.rd.w.Drained() {
+			return 0, syscall.EAGAIN
+		}
 	}
 	b = b[:min(len(b), maxIO)]
 	n, e := sysRead(c.fd(), b)

@@ -115,8 +115,8 @@ func (k *socket) watchUntil(h *half, cleanup func(any, waitctx.Wait)) error {
 }
 
 // reads is the interest of the read direction. A plain TCP connection asks for
-// edges, which have fewer of its peers wait for two rounds of a busy loop. Whatever
-// reads it, recv sees when there is nothing left.
+// edges, which have fewer of its peers wait for two rounds of a busy loop: recv sees
+// when there is nothing left.
 func (k *socket) reads() waitctx.Interest {
 	if k.edges {
 		return waitctx.Readable | waitctx.Edge
@@ -124,10 +124,10 @@ func (k *socket) reads() waitctx.Interest {
 	return waitctx.Readable
 }
 
-// sawNoMore notes that there is nothing to read but what has not been told yet.
+// sawNoMore notes that there is nothing to read but what is not told yet.
 func (k *socket) sawNoMore() {
 	if k.edges {
-		k.rd.w.Drained()
+		k.rd.w.SetDrained()
 	}
 }
 
