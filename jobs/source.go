@@ -180,7 +180,7 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 func (src *source) deaf() bool { return src.quiet != nil || src.flags&undrained != 0 }
 
 // listen rearms what was suppressed of the wait at place, or of all waits, and looks
-// anew. For that nobody may be in the poller.
+// anew.
 func (src *source) listen(place int32) {
 	if !src.deaf() {
 		return
@@ -204,7 +204,7 @@ func (src *source) listen(place int32) {
 }
 
 // lookAnew has the poller tell once more of what it told by edges and was not
-// drained, if it is still there.
+// drained, if it is still there. For that nobody may be in the poller.
 func (src *source) lookAnew() {
 	if src.flags&undrained == 0 || !src.s.edges {
 		return

@@ -112,8 +112,8 @@ func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 		return ErrCanceled
 	}
 	err := w.src.wc.SetInterest(key, i)
-	if err == nil { // and undone, as the same change may be before the poller hears of it
-		w.src.lookAnew()
+	if err == nil && w.src.flags&undrained != 0 {
+		w.src.listen(anyPlace) // a change that is undone in the same turn reaches no poller
 	}
 	return err
 }
