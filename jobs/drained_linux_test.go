@@ -68,7 +68,7 @@ func TestDrainedCostsNoEpollCtl(t *testing.T) {
 		}
 	})
 	some(s)
-	before, unawaited := p.Stats().Ctl, s.Unawaited()
+	unawaited := s.Unawaited()
 	for range 3 {
 		peer.Write("x")
 		some(s)
