@@ -175,3 +175,27 @@ func TestDrainedWhileElsewhere(t *testing.T) {
 		}
 	})
 }
+
+// One flag cannot speak for several waits.
+func TestSetDrainedOfSeveralWaits(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		for n := 1; n <= 2; n++ {
+			wc := new(waitctx.WaitCtx)
+			for i := range n {
+				r, _ := fdtest.Pipe(t)
+				if err := wc.Set(i, waitctx.Wait{FD: r.FD(), Interest: waitctx.Readable | waitctx.Edge}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w, err := s.Watch(wc, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.SetDrained()
+			if got := w.Drained(); got != (n == 1) {
+				t.Errorf("with %d waits: Drained() = %v", n, got)
+			}
+			w.Stop()
+		}
+	})
+}
