@@ -68,8 +68,8 @@ func (k *socket) file(name string) (f *os.File, err error) {
 // SyscallConn returns the descriptor for system calls of the caller's own.
 // Control may be called from anywhere, and is not for reading, urgent data
 // included; Read and Write, for goroutines other than the loop's, have the loop call
-// their function. Write first waits for a
-// call that is in the middle of its writing, and keeps others out.
+// their function. Write first waits for a call that is in the middle of its writing,
+// and keeps others out.
 func (c *Conn) SyscallConn() (syscall.RawConn, error) { return rawConn{&c.socket, c.opError}, nil }
 
 // SyscallConn is that of Conn.

@@ -7,8 +7,8 @@ import (
 	"bide/jobs"
 )
 
-// In returns the view of c whose calls pause j, a job of c's Scheduler: calls fail
-// in another's, and once j has ended. It is cheap. For the zero Job it is c itself,
+// In returns the view of c whose calls pause j, a job of c's Scheduler: calls that
+// may pause fail in another's, and once j has ended. It is cheap. For the zero Job it is c itself,
 // so that the same code runs outside a job.
 func (c *Conn) In(j jobs.Job) net.Conn {
 	if j == (jobs.Job{}) {

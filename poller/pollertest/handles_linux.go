@@ -1,6 +1,7 @@
 package pollertest
 
 import (
+	"encoding/binary"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,8 +64,12 @@ var handleTests = []subtest{
 	}},
 	{"64 netlink socket", func(s *suite) {
 		fd := s.own(unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE))
-		// An nlmsghdr that asks for no more than to be acknowledged: NLMSG_NOOP is not.
-		ask := []byte{16, 0, 0, 0, unix.RTM_BASE + 3, 0, unix.NLM_F_REQUEST | unix.NLM_F_ACK, 0, 1, 0, 0, 0, 0, 0, 0, 0}
+		// An nlmsghdr and a rtgenmsg that ask for the interfaces: rtnetlink(7).
+		const size = unix.SizeofNlMsghdr + unix.SizeofRtGenmsg
+		ask := binary.NativeEndian.AppendUint32(nil, size)
+		ask = binary.NativeEndian.AppendUint16(ask, unix.RTM_GETLINK)
+		ask = binary.NativeEndian.AppendUint16(ask, unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+		ask = append(ask, make([]byte, size-len(ask))...)
 		s.happens(fd, func() { s.must(unix.Sendto(fd, ask, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})) })
 	}},
 	{"64 FIFO", func(s *suite) {
