@@ -18,8 +18,10 @@
 // Suppressing is lazy: it costs nothing until the kernel reports readiness
 // that nobody listens to. Then one EPOLL_CTL_MOD silences it.
 //
-// A Wait without a timeout parks its goroutine on Go's netpoller, which watches
-// the epoll set, instead of blocking a thread in the kernel.
+// A Wait that sleeps parks its goroutine on Go's netpoller, which watches the
+// epoll set, instead of blocking a thread in the kernel. While sleeps are shorter
+// than a millisecond it keeps its processor instead, and lets others run every
+// two milliseconds; not where there are more pollers than GOMAXPROCS.
 //
 // A file that is closed while a dup of it lives stays registered, under a
 // number that cannot reach it any more: a ghost. Its events carry a dead

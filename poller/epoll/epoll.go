@@ -26,17 +26,19 @@ type Poller struct {
 	queue   atomic.Int32 // goroutines at mu, besides the one that waits
 
 	set     int               // the epoll set; replaced only by the waiter
-	slots   chunks.List[slot] // slot 0 stands for the wake, and ends chains
+	slots   chunks.List[slot] // slot 0 stands for the poller's own, and ends chains
 	backlog []ref             // what is to be told before the kernel is asked again
 	aside   bool              // a lost registration was told: before the next the kernel is asked
 	rearms  []int32           // numbers whose mask the next Wait widens
 	run     int               // dead cookies seen since the last live one
 	outer   int               // an epoll set that holds set, for FD; -1 until asked for
 	sleepy  bool              // the last Wait slept until there was one event
+	awake   int               // events and turns since the last sleep
 	scratch scratch           // of the waiter, except for ctl
 	wake    waker
 
-	parked parking // of the waiter
+	parked parking // of the waiter, as is held
+	held   holding
 
 	free  uint32              // first slot of the free list, linked by next
 	byFD  chunks.List[uint32] // number to the first slot of its chain
@@ -69,21 +71,36 @@ func New() (*Poller, error) {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
 	p := &Poller{set: set, outer: -1}
-	p.slots.At(p.slots.Add()).gen = 1 // the wake's cookie is 0, and so no slot's
+	p.slots.At(p.slots.Add()).gen = 1 // so that no cookie of a slot's is the wake's or the ticker's
 	p.left.L = &p.mu
 	p.scratch.rows = make([]unix.EpollEvent, 64)
 	if err := p.wake.open(); err != nil {
 		unix.Close(set)
 		return nil, err
 	}
-	if errno := p.ctl(set, unix.EPOLL_CTL_ADD, p.wake.fd, wakeMask, 0); errno != 0 {
+	if err := p.held.timer.open(); err != nil {
 		unix.Close(set)
 		p.wake.close()
+		return nil, err
+	}
+	if errno := p.addOwn(set); errno != 0 {
+		unix.Close(set)
+		p.wake.close()
+		p.held.timer.close()
 		return nil, os.NewSyscallError("epoll_ctl", errno)
 	}
+	pollers.Add(1)
 	p.stats = Stats{}
 	p.probe()
 	return p, nil
+}
+
+// addOwn watches what is the poller's own by an epoll set.
+func (p *Poller) addOwn(set int) unix.Errno {
+	if errno := p.ctl(set, unix.EPOLL_CTL_ADD, p.wake.fd, ownMask, wakeCookie); errno != 0 {
+		return errno
+	}
+	return p.ctl(set, unix.EPOLL_CTL_ADD, p.held.timer.fd, ownMask, tickCookie)
 }
 
 // Apply brings the registrations up to date. Deletes run first, whatever the
@@ -212,10 +229,12 @@ func (p *Poller) Close() error {
 	if !first {
 		return nil
 	}
+	pollers.Add(-1)
 	p.parked.close()
 	errs := []error{
 		os.NewSyscallError("close", unix.Close(p.set)),
 		p.wake.close(),
+		p.held.timer.close(),
 	}
 	if p.outer >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(p.outer)))

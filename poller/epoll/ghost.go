@@ -37,7 +37,7 @@ func (p *Poller) rebuildLocked() error {
 	if err != nil {
 		return os.NewSyscallError("epoll_create1", err)
 	}
-	if errno := p.ctl(set, unix.EPOLL_CTL_ADD, p.wake.fd, wakeMask, 0); errno != 0 {
+	if errno := p.addOwn(set); errno != 0 {
 		unix.Close(set)
 		return os.NewSyscallError("epoll_ctl", errno)
 	}

@@ -11,64 +11,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	brief   = 100 * time.Microsecond // what the monitor does not notice
-	minPark = 5 * time.Millisecond   // with a timeout below it a Wait blocks
-	early   = 2 * time.Millisecond   // how long before its timeout a Wait ends to be parked
-)
-
-var started = time.Now()
-
 // parking has a Wait sleep on Go's own netpoller, which can watch an epoll set
 // as it watches a socket: the goroutine is parked, and no thread is blocked in a
 // system call.
 //
 // A blocked one is found by the runtime's monitor after 20 microseconds, which
 // takes its processor away and stays awake for that. With one processor and
-// little traffic this cost more than the traffic. A sleep that is over before
-// the monitor looks costs nothing of the kind, and parking is two more system
-// calls: after two sleeps that ended soon after one another the next one blocks.
-//
-// Timers of the runtime are late by up to a millisecond. So the end of a timeout
-// is slept in the kernel.
+// little traffic this cost more than the traffic.
 type parking struct {
 	file  *os.File // a duplicate of the set's descriptor
 	conn  syscall.RawConn
 	ask   func(uintptr) bool // fetches, and reports whether there was anything
 	off   bool               // the netpoller does not take the set
 	until time.Time          // when the netpoller gives up; zero for never
-	woke  time.Duration      // when the last sleep ended, since started
-	brief bool               // that was soon after the one before had ended
 	size  uintptr
 	asked int // how often, in this park
 	rows  int
 	errno unix.Errno
-}
-
-// sleep waits until the set has something, or until rest has passed unless that
-// is negative; it may return before with nothing. It reports whether it had to
-// wait.
-func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, slept bool, errno unix.Errno) {
-	k := &p.parked
-	if k.conn == nil && !k.off {
-		k.off = k.open(p) != nil
-	}
-	slept = true
-	if k.off || k.brief || rest >= 0 && rest < minPark {
-		rows, errno = p.block(size, rest)
-	} else {
-		end := time.Time{}
-		if rest >= 0 {
-			end = time.Now().Add(rest - early)
-		}
-		rows, slept, errno = k.park(size, end)
-	}
-	if slept {
-		now := time.Since(started)
-		k.brief = now-k.woke < brief
-		k.woke = now
-	}
-	return rows, slept, errno
 }
 
 // park is sleep on the netpoller, until end. The first look at the set comes

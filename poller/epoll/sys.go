@@ -18,6 +18,17 @@ func (p *Poller) fetch(rows *unix.EpollEvent, size uintptr) (uintptr, unix.Errno
 	return n, errno
 }
 
+// hold wraps epoll_pwait(2) without an end. Go's scheduler does not hear of it:
+// see holding.
+func (p *Poller) hold(size uintptr) (int, unix.Errno) {
+	const forever = ^uintptr(0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.set), p.buffer(), size, forever, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), 0
+}
+
 // block wraps epoll_pwait2(2), or epoll_pwait(2) with the timeout rounded up
 // where the kernel lacks it. A negative timeout waits forever.
 func (p *Poller) block(size uintptr, timeout time.Duration) (int, unix.Errno) {

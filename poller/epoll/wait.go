@@ -47,6 +47,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 		n = p.tellPlainLocked(dst, p.scratch.rows[:rows])
 		if n == int(rows) && n > 0 {
 			p.run = 0
+			p.countLocked(n)
 			p.mu.Unlock()
 			return n, nil
 		}
@@ -59,6 +60,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration, n, rows int, errno unix.Errno) (int, error) {
 	defer p.mu.Unlock()
 	n, done, err := p.deliverLocked(dst, n, rows, errno)
+	p.countLocked(n + 1)
 	if !done && rows != 0 {
 		n, done, err = p.collectLocked(dst)
 	}
@@ -127,6 +129,7 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 // ends with a single event the next Wait begins here: what it would fetch first
 // is seldom there.
 func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
+	p.awake = 0
 	var start time.Time
 	if timeout > 0 {
 		start = time.Now()
@@ -206,6 +209,9 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errn
 		i := uint32(row.Fd)
 		s := p.slots.At(i)
 		switch {
+		case i == 0 && row.Pad != 0:
+			p.held.tick(time.Since(started))
+			woke = woke && rows > 1
 		case i == 0:
 			woke = p.wake.pending.Swap(false) || woke
 		case s.gen != uint32(row.Pad) || s.is(dead):

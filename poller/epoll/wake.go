@@ -14,9 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// wakeMask watches the eventfd edge-triggered: each write is one event, and
-// none has to be read back.
-const wakeMask = unix.EPOLLIN | unix.EPOLLET&0xffffffff
+// ownMask watches the eventfd and the timer edge-triggered: each write or tick is
+// one event, and none has to be read back.
+const ownMask = unix.EPOLLIN | unix.EPOLLET&0xffffffff
+
+// The cookies of the two. Slot 0, which they name, is of generation 1.
+const (
+	wakeCookie = 0
+	tickCookie = 2 << 32
+)
 
 // waker brings epoll_wait(2) back through an eventfd(2).
 //
