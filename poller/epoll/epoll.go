@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"bide/internal/chunks"
 	"bide/waitctx"
@@ -33,7 +34,8 @@ type Poller struct {
 	run     int               // dead cookies seen since the last live one
 	outer   int               // an epoll set that holds set, for FD; -1 until asked for
 	sleepy  bool              // the last Wait slept until there was one event
-	awake   int               // events and turns since the last sleep
+	busy    int               // events and turns since the runtime heard of a sleep, or of their number
+	heard   time.Duration     // when it last heard of one, since started
 	scratch scratch           // of the waiter, except for ctl
 	wake    waker
 
@@ -99,6 +101,9 @@ func New() (*Poller, error) {
 func (p *Poller) addOwn(set int) unix.Errno {
 	if errno := p.ctl(set, unix.EPOLL_CTL_ADD, p.wake.fd, ownMask, wakeCookie); errno != 0 {
 		return errno
+	}
+	if p.held.timer.fd < 0 {
+		return 0
 	}
 	return p.ctl(set, unix.EPOLL_CTL_ADD, p.held.timer.fd, ownMask, tickCookie)
 }

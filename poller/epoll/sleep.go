@@ -13,12 +13,13 @@ import (
 
 const (
 	brisk   = 250 * time.Microsecond // sleeps that end so soon after one another are held
-	tick    = 2 * time.Millisecond   // how often the processor is let go of meanwhile
+	tick    = 2 * time.Millisecond   // how often one is not, meanwhile
 	enough  = 2                      // sleeps in a tick, for the next ones to be held too
 	pause   = 100 * time.Millisecond // without held sleeps, after one that lasted for a tick
 	minPark = 5 * time.Millisecond   // with a timeout below it a Wait blocks
 	early   = 2 * time.Millisecond   // how long before its timeout a Wait ends to be parked
-	streak  = 4096                   // events and turns without a sleep, before the monitor is woken
+	silence = 10 * time.Millisecond  // after which the monitor is woken
+	many    = 64                     // events, after which to look whether it has to be
 )
 
 var started = time.Now()
@@ -33,89 +34,116 @@ var pollers atomic.Int32 // how many are open
 // the first. With one processor that costs more than a little traffic does, and
 // parking is three more system calls. But who holds a processor keeps it from
 // others, who may be what the sleep waits for. So sleeps are held only while
-// they are short, and not by more pollers than there are processors; with each
-// tick of a timer one is not held, when others have their turn and Go's
-// netpoller is asked; and one that lasts from tick to tick ends it for a while.
+// they are short, and not by more pollers than there are processors. A tick
+// ends a held sleep, and the next one is not held, so that others have their
+// turn and Go's netpoller is asked. One that lasted from tick to tick was for
+// nothing: there is none then for a while.
 //
-// A signal of the runtime's, such as to stop the world, ends a held sleep.
+// A signal of the runtime's ends a held sleep, such as one to stop the world. If
+// it sends none, by GODEBUG=asyncpreemptoff=1, that has to wait for the tick.
 type holding struct {
-	on     bool          // sleeps are held
-	pass   bool          // but for the next one
-	sleeps int           // held since the last tick
-	timer  ticker        // runs while on
-	woke   time.Duration // when the last sleep ended that was not held, since started
+	on     bool // sleeps are held; then a tick is to come, or pass is set
+	pass   bool // but for the next one
+	sleeps int  // held since the last tick
+	timer  ticker
+	woke   time.Duration // when the last sleep ended that was heard of, since started
 	until  time.Duration // none is held before, since started
 }
 
+// slept says how a sleep was spent.
+type slept uint8
+
+const (
+	not   slept = iota // there was something
+	held               // unknown to the runtime
+	heard              // so that others had the processor
+)
+
 // sleep waits until the set has something, or until rest has passed unless that
-// is negative; it may return before with nothing. It reports whether it had to
-// wait.
+// is negative; it may return before with nothing.
 //
 // Timers of the runtime are late by up to a millisecond. So the end of a timeout
-// is slept in the kernel.
-func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, slept bool, errno unix.Errno) {
+// is slept in the kernel. A held sleep has none: the tick ends it before.
+func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, how slept, errno unix.Errno) {
 	h, k := &p.held, &p.parked
 	if h.on && !h.pass && (rest < 0 || rest >= 2*tick) {
-		h.sleeps++
-		rows, errno = p.hold(size)
-		return rows, true, errno
+		if rows, errno = p.hold(size); errno == 0 {
+			h.sleeps++
+		}
+		return rows, held, errno
 	}
-	h.pass = false
 	if k.conn == nil && !k.off {
 		k.off = k.open(p) != nil
 	}
 	if k.off || rest >= 0 && rest < minPark {
-		slept = true
-		rows, errno = p.block(size, rest)
-	} else {
-		end := time.Time{}
-		if rest >= 0 {
-			end = time.Now().Add(rest - early)
+		if rows, errno = p.block(size, rest); errno == 0 {
+			how = heard
 		}
-		rows, slept, errno = k.park(size, end)
+		return rows, how, errno
 	}
-	if slept && !h.on {
-		h.begin(time.Since(started))
+	end := time.Time{}
+	if rest >= 0 {
+		end = time.Now().Add(rest - early)
 	}
-	return rows, slept, errno
+	rows, parked, errno := k.park(size, end)
+	if parked {
+		how = heard
+	}
+	return rows, how, errno
 }
 
-// begin has sleeps held if one has ended now, soon after the one before. From end
-// to end is one look at the clock.
-func (h *holding) begin(now time.Duration) {
+// wokeLocked is told of the end of a sleep that was heard of. From end to end is
+// one look at the clock.
+func (p *Poller) wokeLocked(rest time.Duration) {
+	h, now := &p.held, time.Since(started)
+	h.pass, p.busy = false, 0
 	soon := now-h.woke < brisk
-	h.woke = now
-	switch {
-	case !soon || now < h.until:
-	case int(pollers.Load()) > runtime.GOMAXPROCS(0):
-		h.until = now + pause
-	default:
+	h.woke, p.heard = now, now
+	if soon && !h.on && p.outer < 0 && (rest < 0 || rest >= 2*tick) { // a tick would make FD readable
+		h.begin(now)
+	}
+}
+
+func (h *holding) begin(now time.Duration) {
+	if now >= h.until && h.fits(now) {
 		h.on = h.timer.set(tick)
 		h.sleeps = 0
 	}
 }
 
-// tick is told of each tick of the timer. One that nothing has come since, but
-// that a sleep lasts, held the processor for nothing.
+// tick is told of each tick of the timer.
 func (h *holding) tick(now time.Duration) {
 	h.pass = true
-	if h.sleeps >= enough && h.timer.set(tick) {
-		h.sleeps = 0
-		return
-	}
-	h.on = false
 	if h.sleeps == 1 {
 		h.until = now + pause
 	}
+	h.on = h.sleeps >= enough && h.fits(now) && h.timer.set(tick)
+	h.sleeps = 0
 }
 
-// countLocked counts what a loop found without having to sleep. While it finds
-// something it makes no system call that the runtime hears of; and if it was
-// parked before, the monitor may have gone to rest, which is to take the
-// processor from it for others. A call that is heard of wakes that.
+// fits reports whether there is a processor for each poller, if all held one.
+func (h *holding) fits(now time.Duration) bool {
+	if int(pollers.Load()) <= runtime.GOMAXPROCS(0) {
+		return true
+	}
+	h.until = now + pause
+	return false
+}
+
+// countLocked counts what a loop found since a sleep that the runtime heard of.
 func (p *Poller) countLocked(n int) {
-	if p.awake += n; p.awake >= streak {
-		p.awake = 0
+	if p.busy += n; p.busy >= many {
+		p.wakeMonitorLocked()
+	}
+}
+
+// wakeMonitorLocked makes a system call that the runtime hears of, if there was
+// none for long. A busy loop makes no other; and if it was parked before, the
+// monitor may have gone to rest, which is to let others have the processor.
+func (p *Poller) wakeMonitorLocked() {
+	p.busy = 0
+	if now := time.Since(started); now-p.heard >= silence {
+		p.heard = now
 		syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0)
 	}
 }

@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"fmt"
 	"os"
 	"runtime"
 	"sync/atomic"
@@ -14,35 +15,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sleeps begin to be held once one ends soon after the one before, unless the
-// last ones that were held were for nothing, or pollers would use up the processors.
+// Sleeps begin to be held unless the last ones were for nothing, or pollers would
+// use up the processors.
 func TestHoldingBegins(t *testing.T) {
-	const ms = time.Millisecond
+	processors := int32(runtime.GOMAXPROCS(0))
 	for _, tc := range []struct {
-		name   string
-		ends   []time.Duration // of sleeps
-		until  time.Duration
-		others int32 // pollers that are open
-		want   bool
+		name    string
+		until   time.Duration
+		pollers int32
+		want    bool
 	}{
-		{name: "one sleep", ends: []time.Duration{time.Hour}},
-		{name: "far between", ends: []time.Duration{time.Hour, time.Hour + brisk}},
-		{name: "soon after one another", ends: []time.Duration{time.Hour, time.Hour + brisk - 1}, want: true},
-		{name: "in a pause", ends: []time.Duration{ms, ms + 1, ms + 2}, until: 2 * ms},
-		{name: "after a pause", ends: []time.Duration{ms, 2 * ms, 2*ms + 1}, until: 2 * ms, want: true},
-		{name: "one for each processor", ends: []time.Duration{ms, ms + 1}, others: int32(runtime.GOMAXPROCS(0)), want: true},
-		{name: "more than processors", ends: []time.Duration{ms, ms + 1}, others: int32(runtime.GOMAXPROCS(0)) + 1},
+		{name: "in a pause", until: time.Hour + 1},
+		{name: "after a pause", until: time.Hour, want: true},
+		{name: "one for each processor", pollers: processors, want: true},
+		{name: "more than processors", pollers: processors + 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			h := newHolding(t)
+			h := newHolding(t, tc.pollers)
 			h.until = tc.until
-			pollers.Add(tc.others)
-			defer pollers.Add(-tc.others)
-			for _, end := range tc.ends {
-				h.begin(end)
-			}
-			if h.on != tc.want {
-				t.Errorf("after sleeps that ended at %v: on = %v, want %v", tc.ends, h.on, tc.want)
+			if h.begin(time.Hour); h.on != tc.want || ticks(t, h) != tc.want {
+				t.Errorf("on = %v, and the ticker runs: %v, want %v", h.on, ticks(t, h), tc.want)
 			}
 		})
 	}
@@ -51,105 +43,82 @@ func TestHoldingBegins(t *testing.T) {
 // With each tick one sleep is not held; and none is, once they last too long.
 func TestHoldingEnds(t *testing.T) {
 	for _, tc := range []struct {
-		sleeps int
-		on     bool
-		until  time.Duration
+		sleeps  int
+		pollers int32
+		on      bool
+		until   time.Duration
 	}{
 		{sleeps: enough, on: true},
 		{sleeps: 1, until: time.Hour + pause},
 		{sleeps: 0}, // busy all the time
+		{sleeps: enough, pollers: int32(runtime.GOMAXPROCS(0)) + 1, until: time.Hour + pause},
 	} {
-		h := newHolding(t)
+		h := newHolding(t, tc.pollers)
 		h.on, h.sleeps = true, tc.sleeps
 		h.tick(time.Hour)
-		if h.on != tc.on || h.until != tc.until || !h.pass {
-			t.Errorf("tick after %d sleeps: on = %v until %v, pass = %v, want %v, %v, true", tc.sleeps, h.on, h.until, h.pass, tc.on, tc.until)
-		}
-		if tc.on && h.sleeps != 0 {
-			t.Errorf("tick after %d sleeps left %d of them", tc.sleeps, h.sleeps)
+		if h.on != tc.on || ticks(t, h) != tc.on || h.until != tc.until || !h.pass || h.sleeps != 0 {
+			t.Errorf("a tick after %d sleeps, with %d pollers: %+v, want on %v, until %v, a pass and no sleeps",
+				tc.sleeps, tc.pollers, *h, tc.on, tc.until)
 		}
 	}
 }
 
-func newHolding(t *testing.T) *holding {
+// ticks reports whether a tick is to come, or has come.
+func ticks(t *testing.T, h *holding) bool {
+	t.Helper()
+	var spec unix.ItimerSpec
+	if err := unix.TimerfdGettime(h.timer.fd, &spec); err != nil {
+		t.Fatal(err)
+	}
+	n, _ := unix.Read(h.timer.fd, make([]byte, 8))
+	return n > 0 || spec.Value.Nano() > 0
+}
+
+// newHolding returns one among so many pollers.
+func newHolding(t *testing.T, among int32) *holding {
 	t.Helper()
 	h := &holding{}
 	if err := h.timer.open(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { h.timer.close() })
+	before := pollers.Swap(among)
+	t.Cleanup(func() {
+		pollers.Store(before)
+		h.timer.close()
+	})
 	return h
 }
 
-// A loop that is woken every 100 microseconds has its sleeps held. It goes on to
-// let others run, and holds none once nothing comes any more, so that a timeout
-// ends a Wait also then; all that in a set that was built anew, too.
-func TestSleepsAreHeld(t *testing.T) {
-	for _, rebuild := range []bool{false, true} {
-		p, err := New()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer p.Close()
-		if rebuild {
-			if err := p.rebuildLocked(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		source := timer(t, 100*time.Microsecond)
-		defer unix.Close(source)
-		watch(t, p, source)
-		dst := make([]waitctx.Event, 1)
-		passes, held := 0, 0
-		for end := time.Now().Add(10 * time.Second); passes < 10 && time.Now().Before(end); {
-			before := p.held
-			p.parked.asked = 0
-			if _, err := p.Wait(dst, -1); err != nil {
-				t.Fatal(err)
-			}
-			drain(t, source)
-			if before.on && p.held.sleeps > before.sleeps {
-				held++
-			}
-			if before.on && p.held.on && p.parked.asked > 0 {
-				passes++
-			}
-		}
-		if held == 0 || passes < 10 {
-			t.Fatalf("rebuild = %v: %d sleeps were held and %d not, want some and 10", rebuild, held, passes)
-		}
-		set(t, source, 0)
-		start := time.Now()
-		if n, err := p.Wait(dst, 50*time.Millisecond); n != 0 || err != nil || time.Since(start) < 50*time.Millisecond {
-			t.Errorf("rebuild = %v: Wait(50ms) = %d, %v after %v, want 0, nil after 50ms", rebuild, n, err, time.Since(start))
-		}
-		if p.held.on {
-			t.Errorf("rebuild = %v: sleeps are still held though nothing comes", rebuild)
-		}
+// A sleep that ends soon after another one has the next ones held.
+func TestASleepBegins(t *testing.T) {
+	p := newPoller(t)
+	source := timer(t, time.Millisecond)
+	watch(t, p, source)
+	for end := time.Now().Add(10 * time.Second); !p.held.on && time.Now().Before(end); {
+		p.held.woke = time.Since(started) + time.Hour // so that it is soon on any machine
+		wait(t, p, source)
+	}
+	if !p.held.on {
+		t.Error("no sleeps are held")
 	}
 }
 
 // What a tick has told is for one sleep.
 func TestOneSleepOfATickIsNotHeld(t *testing.T) {
-	p, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	p := newPoller(t)
 	source := timer(t, 5*time.Millisecond)
-	defer unix.Close(source)
 	watch(t, p, source)
 	p.held.on, p.held.pass = true, true // and the ticker stands still
 	for i := 0; i < 3; {
-		held := p.held.sleeps
+		before := p.held.sleeps
 		p.parked.asked = 0
-		if n, err := p.Wait(make([]waitctx.Event, 1), -1); n != 1 || err != nil {
-			t.Fatalf("Wait() = %d, %v, want 1, nil", n, err)
-		}
-		drain(t, source)
-		held, parked := p.held.sleeps-held, p.parked.asked > 0
-		if held == 0 && !parked {
-			continue // this one did not have to sleep
+		wait(t, p, source)
+		held, parked := p.held.sleeps > before, p.parked.asked > 1
+		if !held && !parked {
+			if i == 0 && !p.held.pass {
+				t.Fatal("a Wait that did not have to sleep has used up the pass")
+			}
+			continue
 		}
 		if parked != (i == 0) {
 			t.Errorf("sleep %d: parked = %v, want %v", i, parked, i == 0)
@@ -158,13 +127,81 @@ func TestOneSleepOfATickIsNotHeld(t *testing.T) {
 	}
 }
 
+// Ticks come also in a set that was built anew meanwhile, and when nothing else
+// comes any more one ends it.
+func TestTicks(t *testing.T) {
+	for _, rebuild := range []bool{false, true} {
+		t.Run(fmt.Sprintf("rebuild=%v", rebuild), func(t *testing.T) {
+			p := newPoller(t)
+			source := timer(t, time.Hour)
+			p.held.on = true
+			p.held.timer.set(tick)
+			if rebuild {
+				if err := p.rebuildLocked(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for end := time.Now().Add(10 * time.Second); p.held.on && time.Now().Before(end); {
+				wait(t, p, source)
+			}
+			if p.held.on {
+				t.Error("no tick in 10s")
+			}
+		})
+	}
+}
+
+// A held sleep has no timeout of its own, and the runtime does not know of it.
+// What ends any other ends it too.
+func TestAHeldSleepEnds(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		timeout time.Duration
+		end     func(p *Poller)
+		want    error
+	}{
+		{"timeout", 20 * time.Millisecond, func(p *Poller) { p.held.timer.set(tick) }, nil},
+		{"timeout that may be over before a tick", 3 * time.Millisecond, func(p *Poller) { p.held.timer.set(5 * time.Millisecond) }, nil},
+		{"Wake", -1, func(p *Poller) { go p.Wake() }, nil},
+		{"Close", -1, func(p *Poller) { go p.Close() }, waitctx.ErrClosed},
+		{"Wake after the world was stopped", -1, func(p *Poller) { go func() { runtime.GC(); p.Wake() }() }, nil},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			p := newPoller(t)
+			p.held.on, p.held.sleeps = true, 0
+			tc.end(p)
+			start := time.Now()
+			n, err := p.Wait(make([]waitctx.Event, 1), tc.timeout)
+			if n != 0 || err != tc.want || time.Since(start) < tc.timeout {
+				t.Errorf("Wait(%v) = %d, %v after %v, want 0, %v", tc.timeout, n, err, time.Since(start), tc.want)
+			}
+			if tc.timeout >= 0 && tc.timeout < 2*tick && p.held.until > 0 { // as after one held until the tick
+				t.Errorf("Wait(%v) was held", tc.timeout)
+			}
+		})
+	}
+}
+
+// Where a sandbox forbids timers, no sleeps are held.
+func TestWithoutATicker(t *testing.T) {
+	p := newPoller(t)
+	p.held.timer.close()
+	p.held.timer.fd = -1
+	if err := p.rebuildLocked(); err != nil {
+		t.Fatalf("rebuild: %v", err)
+	}
+	p.held.begin(time.Hour)
+	if p.held.on {
+		t.Error("sleeps are held without a ticker")
+	}
+	if err := p.Close(); err != nil {
+		t.Errorf("Close() = %v, want nil", err)
+	}
+}
+
 // A tick is nothing that a Wait without room returns for.
 func TestATickIsNoEvent(t *testing.T) {
-	p, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
+	p := newPoller(t)
 	p.held.timer.set(time.Millisecond)
 	start := time.Now()
 	if n, err := p.Wait(nil, 30*time.Millisecond); n != 0 || err != nil || time.Since(start) < 30*time.Millisecond {
@@ -177,15 +214,9 @@ func TestATickIsNoEvent(t *testing.T) {
 // not look for a minute.
 func TestABusyLoopLetsOthersRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	p, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	source := timer(t, 100*time.Millisecond)
-	defer unix.Close(source)
-	watch(t, p, source)
-	other := os.NewFile(uintptr(timer(t, 150*time.Millisecond)), "timer")
+	p := newPoller(t)
+	watch(t, p, timer(t, 100*time.Millisecond)) // it is not drained
+	other := os.NewFile(uintptr(rawTimer(t, 150*time.Millisecond)), "timer")
 	defer other.Close()
 	var ran atomic.Bool
 	done := make(chan error)
@@ -194,9 +225,8 @@ func TestABusyLoopLetsOthersRun(t *testing.T) {
 		ran.Store(true)
 		done <- err
 	}()
-	dst := make([]waitctx.Event, 1)
 	for end := time.Now().Add(15 * time.Second); !ran.Load() && time.Now().Before(end); {
-		if _, err := p.Wait(dst, -1); err != nil { // it is not drained
+		if _, err := p.Wait(make([]waitctx.Event, 1), -1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -205,6 +235,27 @@ func TestABusyLoopLetsOthersRun(t *testing.T) {
 	}
 	if err := <-done; err != nil {
 		t.Errorf("Read() = %v, want nil", err)
+	}
+}
+
+func newPoller(t *testing.T) *Poller {
+	t.Helper()
+	p, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+// wait is a Wait of 50 ms at most, after which the source is drained.
+func wait(t *testing.T, p *Poller, source int) {
+	t.Helper()
+	if _, err := p.Wait(make([]waitctx.Event, 1), 50*time.Millisecond); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := unix.Read(source, make([]byte, 8)); err != nil && err != unix.EAGAIN {
+		t.Fatal(err)
 	}
 }
 
@@ -219,6 +270,14 @@ func watch(t *testing.T, p *Poller, fd int) {
 // timer returns a timerfd(2) that is readable every so often.
 func timer(t *testing.T, every time.Duration) int {
 	t.Helper()
+	fd := rawTimer(t, every)
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// rawTimer is timer for who closes it.
+func rawTimer(t *testing.T, every time.Duration) int {
+	t.Helper()
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 	if err != nil {
 		t.Fatal(err)
@@ -231,13 +290,6 @@ func set(t *testing.T, fd int, every time.Duration) {
 	t.Helper()
 	spec := unix.NsecToTimespec(int64(every))
 	if err := unix.TimerfdSettime(fd, 0, &unix.ItimerSpec{Interval: spec, Value: spec}, nil); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func drain(t *testing.T, fd int) {
-	t.Helper()
-	if _, err := unix.Read(fd, make([]byte, 8)); err != nil && err != unix.EAGAIN {
 		t.Fatal(err)
 	}
 }

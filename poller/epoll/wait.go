@@ -129,7 +129,6 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 // ends with a single event the next Wait begins here: what it would fetch first
 // is seldom there.
 func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
-	p.awake = 0
 	var start time.Time
 	if timeout > 0 {
 		start = time.Now()
@@ -153,9 +152,12 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 			}
 		}
 		p.mu.Unlock()
-		rows, slept, errno := p.sleep(p.size(len(dst)), rest)
+		rows, how, errno := p.sleep(p.size(len(dst)), rest)
 		p.mu.Lock()
-		p.sleepy = slept && rows == 1
+		p.sleepy = how != not && rows == 1
+		if how == heard {
+			p.wokeLocked(rest)
+		}
 		if p.closed.Load() {
 			return 0, waitctx.ErrClosed
 		}
