@@ -44,7 +44,8 @@ type Poller interface {
 	//     that is not held is ErrNotFound.
 	//   - A delete of a registration whose descriptor was closed already
 	//     succeeds.
-	//   - After Close each change fails with ErrClosed.
+	//   - After Close a delete succeeds, as nothing is held any more, and each
+	//     other change fails with ErrClosed.
 	//
 	// The changes take effect in a Wait under way. No Wait that begins after
 	// Apply has returned tells of a registration it deleted; one that was

@@ -15,6 +15,9 @@ import (
 // applyLocked carries out one change.
 func (p *Poller) applyLocked(c *waitctx.Change) error {
 	if p.closed.Load() {
+		if c.Op == waitctx.OpDelete { // nothing is held any more
+			return nil
+		}
 		return waitctx.ErrClosed
 	}
 	i := p.findLocked(c.FD, c.ID)

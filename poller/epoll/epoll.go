@@ -41,6 +41,7 @@ type Poller struct {
 
 	parked parking // of the waiter, as is held
 	held   holding
+	alarm  alarm
 
 	free  uint32              // first slot of the free list, linked by next
 	byFD  chunks.List[uint32] // number to the first slot of its chain
@@ -73,23 +74,12 @@ func New() (*Poller, error) {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
 	p := &Poller{set: set, outer: -1}
-	p.slots.At(p.slots.Add()).gen = 1 // so that no cookie of a slot's is the wake's or the ticker's
+	p.slots.At(p.slots.Add()).gen = 1 // so that no cookie of a slot's is the poller's own
 	p.left.L = &p.mu
 	p.scratch.rows = make([]unix.EpollEvent, 64)
-	if err := p.wake.open(); err != nil {
+	if err := p.openOwn(); err != nil {
 		unix.Close(set)
 		return nil, err
-	}
-	if err := p.held.timer.open(); err != nil {
-		unix.Close(set)
-		p.wake.close()
-		return nil, err
-	}
-	if errno := p.addOwn(set); errno != 0 {
-		unix.Close(set)
-		p.wake.close()
-		p.held.timer.close()
-		return nil, os.NewSyscallError("epoll_ctl", errno)
 	}
 	pollers.Add(1)
 	p.stats = Stats{}
@@ -97,15 +87,47 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// addOwn watches what is the poller's own by an epoll set.
+// openOwn makes the poller's own descriptors and adds them to the set.
+func (p *Poller) openOwn() (err error) {
+	p.wake.fd, p.held.timer.fd, p.alarm.fd = -1, -1, -1
+	defer func() {
+		if err != nil {
+			p.closeOwn()
+		}
+	}()
+	if err := p.wake.open(); err != nil {
+		return err
+	}
+	if err := p.held.timer.open(); err != nil {
+		return err
+	}
+	if err := p.alarm.open(); err != nil {
+		return err
+	}
+	if errno := p.addOwn(p.set); errno != 0 {
+		return os.NewSyscallError("epoll_ctl", errno)
+	}
+	return nil
+}
+
+func (p *Poller) closeOwn() error {
+	return errors.Join(p.wake.close(), p.held.timer.close(), p.alarm.close())
+}
+
+// addOwn adds the poller's own descriptors to an epoll set.
 func (p *Poller) addOwn(set int) unix.Errno {
-	if errno := p.ctl(set, unix.EPOLL_CTL_ADD, p.wake.fd, ownMask, wakeCookie); errno != 0 {
-		return errno
+	for _, own := range []struct {
+		fd     int
+		cookie uint64
+	}{{p.wake.fd, wakeCookie}, {p.held.timer.fd, tickCookie}, {p.alarm.fd, alarmCookie}} {
+		if own.fd < 0 {
+			continue
+		}
+		if errno := p.ctl(set, unix.EPOLL_CTL_ADD, own.fd, ownMask, own.cookie); errno != 0 {
+			return errno
+		}
 	}
-	if p.held.timer.fd < 0 {
-		return 0
-	}
-	return p.ctl(set, unix.EPOLL_CTL_ADD, p.held.timer.fd, ownMask, tickCookie)
+	return 0
 }
 
 // Apply brings the registrations up to date. Deletes run first, whatever the
@@ -180,7 +202,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		Pipes:     true,
 		Nestable:  true,
 		SeesReuse: true,
-		SubMilli:  !p.scratch.noPwait2,
+		SubMilli:  p.alarm.fd >= 0 || !p.scratch.noPwait2,
 		Priority:  true,
 		Edges:     true,
 	}
@@ -238,8 +260,7 @@ func (p *Poller) Close() error {
 	p.parked.close()
 	errs := []error{
 		os.NewSyscallError("close", unix.Close(p.set)),
-		p.wake.close(),
-		p.held.timer.close(),
+		p.closeOwn(),
 	}
 	if p.outer >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(p.outer)))

@@ -3,10 +3,8 @@
 package epoll
 
 import (
-	"errors"
 	"os"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -23,38 +21,22 @@ type parking struct {
 	conn  syscall.RawConn
 	ask   func(uintptr) bool // fetches, and reports whether there was anything
 	off   bool               // the netpoller does not take the set
-	until time.Time          // when the netpoller gives up; zero for never
 	size  uintptr
 	asked int // how often, in this park
 	rows  int
 	errno unix.Errno
 }
 
-// park is sleep on the netpoller, until end. The first look at the set comes
-// after the netpoller was told to forget what it knows, so that nothing falls
-// between the two.
-//
-// A deadline that is later than the last one's is not set: the loop's next timer
-// changes seldom, and to wake once for nothing costs less.
-func (k *parking) park(size uintptr, end time.Time) (rows int, slept bool, errno unix.Errno) {
-	if !end.IsZero() && (k.until.IsZero() || end.Before(k.until)) {
-		k.setDeadline(end)
-	}
+// park is sleep on the netpoller. The first look at the set comes after the
+// netpoller was told to forget what it knows, so that nothing falls between the
+// two.
+func (k *parking) park(size uintptr) (rows int, slept bool, errno unix.Errno) {
 	k.size, k.asked, k.rows, k.errno = size, 0, 0, 0
-	switch err := k.conn.Read(k.ask); {
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		k.setDeadline(time.Time{})
-		return 0, false, 0 // it may have passed before: that is no brief sleep
-	case err != nil:
+	if k.conn.Read(k.ask) != nil {
 		k.off = true
 		return 0, false, 0
 	}
 	return k.rows, k.asked > 1, k.errno
-}
-
-func (k *parking) setDeadline(t time.Time) {
-	k.until = t
-	k.off = k.file.SetReadDeadline(t) != nil
 }
 
 // open hands a duplicate of the set to the netpoller.
@@ -86,5 +68,5 @@ func (k *parking) close() {
 	if k.file != nil {
 		k.file.Close()
 	}
-	k.file, k.conn, k.until = nil, nil, time.Time{}
+	k.file, k.conn = nil, nil
 }

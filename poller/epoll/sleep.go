@@ -16,8 +16,6 @@ const (
 	tick    = 2 * time.Millisecond   // how often one is not, meanwhile
 	enough  = 2                      // sleeps in a tick, for the next ones to be held too
 	pause   = 100 * time.Millisecond // without held sleeps, after one that lasted for a tick
-	minPark = 5 * time.Millisecond   // with a timeout below it a Wait blocks
-	early   = 2 * time.Millisecond   // how long before its timeout a Wait ends to be parked
 	silence = 10 * time.Millisecond  // after which the monitor is woken
 	many    = 64                     // events, after which to look whether it has to be
 )
@@ -45,7 +43,7 @@ type holding struct {
 	on     bool // sleeps are held; then a tick is to come, or pass is set
 	pass   bool // but for the next one
 	sleeps int  // held since the last tick
-	timer  ticker
+	timer  timer
 	woke   time.Duration // when the last sleep ended that was heard of, since started
 	until  time.Duration // none is held before, since started
 }
@@ -62,11 +60,12 @@ const (
 // sleep waits until the set has something, or until rest has passed unless that
 // is negative; it may return before with nothing.
 //
-// Timers of the runtime are late by up to a millisecond. So the end of a timeout
-// is slept in the kernel. A held sleep has none: the tick ends it before.
-func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, how slept, errno unix.Errno) {
+// The end of a timeout is an event of the set, but where there is no alarm. The
+// runtime's own timers are late by up to a millisecond.
+func (p *Poller) sleep(size uintptr, now, rest time.Duration) (rows int, how slept, errno unix.Errno) {
 	h, k := &p.held, &p.parked
-	if h.on && !h.pass && (rest < 0 || rest >= 2*tick) {
+	endless := rest < 0 || p.alarm.setFor(now, now+min(rest, maxSleep))
+	if h.on && !h.pass && endless {
 		if rows, errno = p.hold(size); errno == 0 {
 			h.sleeps++
 		}
@@ -75,17 +74,13 @@ func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, how slept, e
 	if k.conn == nil && !k.off {
 		k.off = k.open(p) != nil
 	}
-	if k.off || rest >= 0 && rest < minPark {
+	if k.off || !endless {
 		if rows, errno = p.block(size, rest); errno == 0 {
 			how = heard
 		}
 		return rows, how, errno
 	}
-	end := time.Time{}
-	if rest >= 0 {
-		end = time.Now().Add(rest - early)
-	}
-	rows, parked, errno := k.park(size, end)
+	rows, parked, errno := k.park(size)
 	if parked {
 		how = heard
 	}
@@ -94,12 +89,12 @@ func (p *Poller) sleep(size uintptr, rest time.Duration) (rows int, how slept, e
 
 // wokeLocked is told of the end of a sleep that was heard of. From end to end is
 // one look at the clock.
-func (p *Poller) wokeLocked(rest time.Duration) {
+func (p *Poller) wokeLocked() {
 	h, now := &p.held, time.Since(started)
 	h.pass, p.busy = false, 0
 	soon := now-h.woke < brisk
 	h.woke, p.heard = now, now
-	if soon && !h.on && p.outer < 0 && (rest < 0 || rest >= 2*tick) { // a tick would make FD readable
+	if soon && !h.on && p.outer < 0 { // a tick would make FD readable
 		h.begin(now)
 	}
 }

@@ -92,7 +92,7 @@ func newHolding(t *testing.T, among int32) *holding {
 // A sleep that ends soon after another one has the next ones held.
 func TestASleepBegins(t *testing.T) {
 	p := newPoller(t)
-	source := timer(t, time.Millisecond)
+	source := newSource(t, time.Millisecond)
 	watch(t, p, source)
 	for end := time.Now().Add(10 * time.Second); !p.held.on && time.Now().Before(end); {
 		p.held.woke = time.Since(started) + time.Hour // so that it is soon on any machine
@@ -106,7 +106,7 @@ func TestASleepBegins(t *testing.T) {
 // What a tick has told is for one sleep.
 func TestOneSleepOfATickIsNotHeld(t *testing.T) {
 	p := newPoller(t)
-	source := timer(t, 5*time.Millisecond)
+	source := newSource(t, 5*time.Millisecond)
 	watch(t, p, source)
 	p.held.on, p.held.pass = true, true // and the ticker stands still
 	for i := 0; i < 3; {
@@ -133,7 +133,7 @@ func TestTicks(t *testing.T) {
 	for _, rebuild := range []bool{false, true} {
 		t.Run(fmt.Sprintf("rebuild=%v", rebuild), func(t *testing.T) {
 			p := newPoller(t)
-			source := timer(t, time.Hour)
+			source := newSource(t, time.Hour)
 			p.held.on = true
 			p.held.timer.set(tick)
 			if rebuild {
@@ -160,8 +160,8 @@ func TestAHeldSleepEnds(t *testing.T) {
 		end     func(p *Poller)
 		want    error
 	}{
-		{"timeout", 20 * time.Millisecond, func(p *Poller) { p.held.timer.set(tick) }, nil},
-		{"timeout that may be over before a tick", 3 * time.Millisecond, func(p *Poller) { p.held.timer.set(5 * time.Millisecond) }, nil},
+		{"timeout", 20 * time.Millisecond, func(*Poller) {}, nil},
+		{"timeout with an alarm before", 20 * time.Millisecond, func(p *Poller) { p.alarm.setFor(time.Since(started), time.Since(started)+time.Millisecond) }, nil},
 		{"Wake", -1, func(p *Poller) { go p.Wake() }, nil},
 		{"Close", -1, func(p *Poller) { go p.Close() }, waitctx.ErrClosed},
 		{"Wake after the world was stopped", -1, func(p *Poller) { go func() { runtime.GC(); p.Wake() }() }, nil},
@@ -175,18 +175,17 @@ func TestAHeldSleepEnds(t *testing.T) {
 			if n != 0 || err != tc.want || time.Since(start) < tc.timeout {
 				t.Errorf("Wait(%v) = %d, %v after %v, want 0, %v", tc.timeout, n, err, time.Since(start), tc.want)
 			}
-			if tc.timeout >= 0 && tc.timeout < 2*tick && p.held.until > 0 { // as after one held until the tick
-				t.Errorf("Wait(%v) was held", tc.timeout)
-			}
 		})
 	}
 }
 
-// Where a sandbox forbids timers, no sleeps are held.
-func TestWithoutATicker(t *testing.T) {
+// Where a sandbox forbids timers, no sleeps are held, and a timeout is the kernel's.
+func TestWithoutTimers(t *testing.T) {
 	p := newPoller(t)
-	p.held.timer.close()
-	p.held.timer.fd = -1
+	for _, timer := range []*timer{&p.held.timer, &p.alarm.timer} {
+		timer.close()
+		timer.fd = -1
+	}
 	if err := p.rebuildLocked(); err != nil {
 		t.Fatalf("rebuild: %v", err)
 	}
@@ -194,15 +193,22 @@ func TestWithoutATicker(t *testing.T) {
 	if p.held.on {
 		t.Error("sleeps are held without a ticker")
 	}
+	for _, timeout := range []time.Duration{time.Millisecond, 20 * time.Millisecond} {
+		start := time.Now()
+		if n, err := p.Wait(make([]waitctx.Event, 1), timeout); n != 0 || err != nil || time.Since(start) < timeout {
+			t.Errorf("Wait(%v) = %d, %v after %v, want 0, nil", timeout, n, err, time.Since(start))
+		}
+	}
 	if err := p.Close(); err != nil {
 		t.Errorf("Close() = %v, want nil", err)
 	}
 }
 
-// A tick is nothing that a Wait without room returns for.
+// Nor does a Wait without room return for a tick or an early alarm.
 func TestATickIsNoEvent(t *testing.T) {
 	p := newPoller(t)
 	p.held.timer.set(time.Millisecond)
+	p.alarm.setFor(time.Since(started), time.Since(started)+2*time.Millisecond)
 	start := time.Now()
 	if n, err := p.Wait(nil, 30*time.Millisecond); n != 0 || err != nil || time.Since(start) < 30*time.Millisecond {
 		t.Errorf("Wait(nil, 30ms) = %d, %v after %v, want 0, nil after 30ms", n, err, time.Since(start))
@@ -215,8 +221,8 @@ func TestATickIsNoEvent(t *testing.T) {
 func TestABusyLoopLetsOthersRun(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	p := newPoller(t)
-	watch(t, p, timer(t, 100*time.Millisecond)) // it is not drained
-	other := os.NewFile(uintptr(rawTimer(t, 150*time.Millisecond)), "timer")
+	watch(t, p, newSource(t, 100*time.Millisecond)) // it is not drained
+	other := os.NewFile(uintptr(rawSource(t, 150*time.Millisecond)), "timer")
 	defer other.Close()
 	var ran atomic.Bool
 	done := make(chan error)
@@ -267,16 +273,16 @@ func watch(t *testing.T, p *Poller, fd int) {
 	}
 }
 
-// timer returns a timerfd(2) that is readable every so often.
-func timer(t *testing.T, every time.Duration) int {
+// newSource returns a timerfd(2) that is readable every so often.
+func newSource(t *testing.T, every time.Duration) int {
 	t.Helper()
-	fd := rawTimer(t, every)
+	fd := rawSource(t, every)
 	t.Cleanup(func() { unix.Close(fd) })
 	return fd
 }
 
-// rawTimer is timer for who closes it.
-func rawTimer(t *testing.T, every time.Duration) int {
+// rawSource is newSource for who closes it.
+func rawSource(t *testing.T, every time.Duration) int {
 	t.Helper()
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK)
 	if err != nil {

@@ -129,9 +129,9 @@ func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error
 // ends with a single event the next Wait begins here: what it would fetch first
 // is seldom there.
 func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
-	var start time.Time
+	var start time.Duration
 	if timeout > 0 {
-		start = time.Now()
+		start = time.Since(started)
 	}
 	p.mu.Unlock()
 	runtime.Gosched()
@@ -145,18 +145,19 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 		}
 	}
 	for {
-		rest := time.Duration(-1)
+		now, rest := time.Duration(0), time.Duration(-1)
 		if timeout > 0 {
-			if rest = timeout - time.Since(start); rest <= 0 {
+			now = time.Since(started)
+			if rest = timeout - (now - start); rest <= 0 {
 				return 0, nil
 			}
 		}
 		p.mu.Unlock()
-		rows, how, errno := p.sleep(p.size(len(dst)), rest)
+		rows, how, errno := p.sleep(p.size(len(dst)), now, rest)
 		p.mu.Lock()
 		p.sleepy = how != not && rows == 1
 		if how == heard {
-			p.wokeLocked(rest)
+			p.wokeLocked()
 		}
 		if p.closed.Load() {
 			return 0, waitctx.ErrClosed
@@ -211,9 +212,11 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, n, rows int, errno unix.Errn
 		i := uint32(row.Fd)
 		s := p.slots.At(i)
 		switch {
-		case i == 0 && row.Pad != 0:
+		case i == 0 && row.Pad == tickCookie>>32:
 			p.held.tick(time.Since(started))
 			woke = woke && rows > 1
+		case i == 0 && row.Pad == alarmCookie>>32:
+			woke = woke && rows > 1 // whether it is time sleepLocked asks
 		case i == 0:
 			woke = p.wake.pending.Swap(false) || woke
 		case s.gen != uint32(row.Pad) || s.is(dead):

@@ -14,14 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ownMask watches the eventfd and the timer edge-triggered: each write or tick is
-// one event, and none has to be read back.
+// ownMask watches the eventfd and the timers edge-triggered: each write or expiry
+// is one event, and none has to be read back.
 const ownMask = unix.EPOLLIN | unix.EPOLLET&0xffffffff
 
-// The cookies of the two. Slot 0, which they name, is of generation 1.
+// The cookies of these. Slot 0, which they name, is of generation 1.
 const (
-	wakeCookie = 0
-	tickCookie = 2 << 32
+	wakeCookie  = 0
+	tickCookie  = 2 << 32
+	alarmCookie = 3 << 32
 )
 
 // waker brings epoll_wait(2) back through an eventfd(2).
@@ -85,5 +86,8 @@ func (w *waker) close() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.shut = true
+	if w.fd < 0 {
+		return nil
+	}
 	return os.NewSyscallError("close", unix.Close(w.fd))
 }

@@ -228,6 +228,9 @@ func (p *Poller) drainLocked() error {
 // applyLocked carries out one change.
 func (p *Poller) applyLocked(c *waitctx.Change) error {
 	if p.closed.Load() {
+		if c.Op == waitctx.OpDelete { // nothing is held any more
+			return nil
+		}
 		return waitctx.ErrClosed
 	}
 	i := p.findLocked(c.FD, c.ID)

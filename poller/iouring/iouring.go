@@ -227,6 +227,9 @@ func (p *Poller) lock() {
 // applyLocked carries out one change, but for what needs the kernel.
 func (p *Poller) applyLocked(c *waitctx.Change) error {
 	if p.closed.Load() {
+		if c.Op == waitctx.OpDelete { // nothing is held any more
+			return nil
+		}
 		return waitctx.ErrClosed
 	}
 	i := p.findLocked(c.FD, c.ID)

@@ -241,6 +241,9 @@ func (p *Poller) lock() {
 // the change's Err later.
 func (p *Poller) applyLocked(c *waitctx.Change) error {
 	if p.closed.Load() {
+		if c.Op == waitctx.OpDelete { // nothing is held any more
+			return nil
+		}
 		return waitctx.ErrClosed
 	}
 	i := p.findLocked(c.FD, c.ID)

@@ -59,6 +59,10 @@ var concurrencyTests = []subtest{
 		if err := s.Apply(changes); !errors.Is(err, waitctx.ErrClosed) || !errors.Is(changes[0].Err, waitctx.ErrClosed) {
 			s.Errorf("Apply() = %v with Err %v, want ErrClosed", err, changes[0].Err)
 		}
+		changes = []waitctx.Change{reg.delete()}
+		if err := s.Apply(changes); err != nil || changes[0].Err != nil {
+			s.Errorf("Apply(delete) = %v with Err %v, want nil", err, changes[0].Err)
+		}
 		s.suppress(reg)
 		s.rearm(reg)
 	}},

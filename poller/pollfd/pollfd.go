@@ -185,6 +185,9 @@ func (p *Poller) Close() error {
 // applyLocked carries out one change.
 func (p *Poller) applyLocked(c *waitctx.Change) error {
 	if p.closed {
+		if c.Op == waitctx.OpDelete { // nothing is held any more
+			return nil
+		}
 		return waitctx.ErrClosed
 	}
 	r := p.byID[c.ID]
