@@ -64,7 +64,9 @@ type awaited[T any] struct {
 // Await runs fn on another goroutine, of a bounded set, and pauses the job
 // until it has returned. When the job is stopped first, fn's context is
 // done, Await returns why, and the late result is dropped. A panic in fn is a
-// *PanicError. Outside a job fn is called directly.
+// *PanicError. Outside a job fn is called directly. The context is fn's alone: it
+// carries nothing of the job's. What is queued for a free goroutine is called even
+// if the job was stopped meanwhile, with its context done.
 func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 	t, err := j.loop()
 	if err != nil {

@@ -46,10 +46,14 @@ func (c *Chan[T]) Send(j Job, v T) error {
 	c.items = append(c.items, v)
 	c.filled.Signal()
 	for c.sync && c.taken <= mine {
-		if err := c.handed.Wait(j); err != nil {
-			if c.taken > mine {
-				return nil
-			}
+		err := c.handed.Wait(j)
+		if c.taken > mine {
+			return nil
+		}
+		if c.closed {
+			err = ErrClosed
+		}
+		if err != nil {
 			c.take() // it is the only one
 			c.space.Signal()
 			return err
@@ -89,10 +93,12 @@ func (c *Chan[T]) take() T {
 	return v
 }
 
-// Close makes Send fail from now on, and Recv once the channel is empty.
+// Close makes Send fail from now on, one that waits included, and Recv once the
+// channel is empty.
 // Closing again does nothing.
 func (c *Chan[T]) Close() {
 	c.closed = true
 	c.space.Broadcast()
+	c.handed.Broadcast()
 	c.filled.Broadcast()
 }

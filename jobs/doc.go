@@ -40,11 +40,13 @@
 //	jobs.Await(j, fn)        blocking work, done on another goroutine
 //	m.Lock(j), ch.Recv(j)    another job of the loop
 //
-// Once a job was cancelled every wait returns what Cancel was given, ErrCanceled if
-// that was nil, and under GoContext and Do the context's cause. It returns ErrClosed
-// once the scheduler was closed, and os.ErrDeadlineExceeded past the job's deadline.
-// Then the job is to return: after 1,000 more waits it is ended by runtime.Goexit,
-// which runs what it deferred.
+// Once a job was cancelled every wait, which is what would pause it, returns what
+// Cancel was given, ErrCanceled if that was nil, and under GoContext and Do the
+// context's cause. It returns ErrClosed once the scheduler was closed, and
+// os.ErrDeadlineExceeded past the job's deadline. Then the job is to return: after
+// 1,000 more waits it is ended by runtime.Goexit, which runs what it deferred. One
+// that has to wait for its end in order, as to stop a child and then to kill it, is
+// not cancelled but told: by its Waker, or a Chan.
 //
 // A [Watch] is a context that outlives jobs: readiness starts one, so that what
 // is at rest has no stack.

@@ -63,3 +63,11 @@ func Timers(s *Scheduler) int { return len(s.timers) }
 
 // Unawaited is what Stats counts, between two turns.
 func (s *Scheduler) Unawaited() uint64 { return s.stats.Unawaited }
+
+// Quiet is how many waits of the job's context are remembered as ready unawaited.
+func Quiet(j Job) (n int) {
+	for q := j.t.context().quiet; q != nil; q = q.next {
+		n++
+	}
+	return n
+}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"time"
 
@@ -22,6 +23,8 @@ var (
 	ErrStale = errors.New("jobs: job has ended")
 	// ErrNotLoop: the call needs a job of a Scheduler.
 	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
+
+	errNotRunning = fmt.Errorf("jobs: a call that may pause was not made by its job, but with its handle: %w", waitctx.ErrBusy)
 )
 
 // Job is a handle to a running or paused job: a small comparable value that
@@ -30,7 +33,8 @@ var (
 //
 // Cancel of a Scheduler's job may be called from any goroutine. Everything else
 // belongs to the job itself or, where a method says so, to the goroutine that runs
-// the loop or the Pool.
+// the loop or the Pool. What may pause fails with waitctx.ErrBusy where another
+// job of the Scheduler calls it.
 type Job struct {
 	t   *task
 	gen uint32
@@ -81,7 +85,8 @@ func (j Job) Name() string {
 }
 
 // Reason says why the job last went on: nil for readiness or a wake, the
-// kernel's error, os.ErrDeadlineExceeded, or ErrCanceled.
+// kernel's error, os.ErrDeadlineExceeded, what Cancel was given or ErrCanceled, or
+// ErrClosed.
 func (j Job) Reason() error {
 	if !j.Valid() {
 		return nil
@@ -92,7 +97,7 @@ func (j Job) Reason() error {
 // Ready iterates over the keys of the job's context that are ready, as far as
 // is known, and what for: first the one that resumed it, then those that were
 // ready meanwhile. It is for a job that awaits several waits by Pause, or was
-// started by a Watch; a key is gone from it once the job pauses again.
+// started by a Watch; a key is gone from it once the job awaits it again.
 func (j Job) Ready() iter.Seq2[any, waitctx.Ready] {
 	return func(yield func(any, waitctx.Ready) bool) {
 		if j.Valid() && j.t.s != nil {
@@ -119,9 +124,11 @@ func (j Job) UnblockPause() {
 }
 
 // Pause pauses the job until it is resumed: by Resume, or on a Scheduler by
-// readiness of any wait of its context. Outside a job, and while pauses are
-// blocked, it returns nil at once. A resume need not mean that anything is
-// ready: look again.
+// readiness of any wait of its context, which are those of Job.Wait too, unless a
+// Watch started the job: Forget them first. On a Scheduler it returns the kernel's
+// error if that refused a wait that the job did not await; of several one, and
+// WaitCtx.Err has each. Outside a job, and while pauses are blocked, it returns nil
+// at once. A resume need not mean that anything is ready: look again.
 func (j Job) Pause() (err error) {
 	// In this form it is just cheap enough for the compiler to inline it, which
 	// saves a frame between the switch and the job: see task.block.
@@ -132,8 +139,8 @@ func (j Job) Pause() (err error) {
 	return
 }
 
-// Cancel makes every wait of the job return err, ErrCanceled if nil, from now on;
-// a job that ended is left alone. On a Scheduler any goroutine may call it, and a
+// Cancel makes every wait of the job return err, ErrCanceled if nil, from now on: all
+// that would pause it. The first cancel counts. A job that ended is left alone. On a Scheduler any goroutine may call it, and a
 // wait under way ends when the loop next takes what was posted. In a Pool it is for
 // the Pool's goroutine, and the job hears of it when it is resumed.
 func (j Job) Cancel(err error) {

@@ -17,10 +17,22 @@ func (s *Scheduler) enlist(t *task) {
 	t.index = int32(len(s.tasks))
 	s.tasks = append(s.tasks, t)
 	s.stats.Started++
+}
+
+// dress gives a task that is about to begin its function. A Watch's is the one it
+// has by now.
+func (s *Scheduler) dress(t *task) {
+	if src := t.watch; src != nil {
+		if t.fn = src.fn; t.fn == nil {
+			t.fn = nothing
+		}
+	}
 	if s.profile {
 		t.fn = profiled(t.fn)
 	}
 }
+
+func nothing(Job) error { return nil }
 
 // takeUnused takes a task for a job that begins on the loop.
 func (s *Scheduler) takeUnused() *task {
@@ -36,7 +48,7 @@ func (s *Scheduler) takeUnused() *task {
 func (s *Scheduler) startWatch(src *source, reason error) *task {
 	t := s.takeUnused()
 	src.active = true
-	t.fn, t.watch, t.low = src.fn, src, src.flags&lowJobs != 0
+	t.watch, t.low = src, src.flags&lowJobs != 0
 	s.admit(t)
 	t.reason = reason
 	return t
@@ -65,10 +77,7 @@ func (s *Scheduler) runnable(t *task, reason error) {
 
 // finish takes an ended job apart.
 func (s *Scheduler) finish(t *task) {
-	if t.err != nil {
-		s.stats.Failed++
-		s.failed(t.name, t.err)
-	}
+	name, err := t.name, t.err
 	s.release(t)
 	last := len(s.tasks) - 1
 	s.tasks[t.index] = s.tasks[last]
@@ -76,6 +85,10 @@ func (s *Scheduler) finish(t *task) {
 	s.tasks[last] = nil
 	s.tasks = s.tasks[:last]
 	s.recycle(t)
+	if err != nil {
+		s.stats.Failed++
+		s.failed(name, err) // last, as it may panic
+	}
 }
 
 // release ends what was an ended job's alone.

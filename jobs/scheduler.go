@@ -1,6 +1,7 @@
 package jobs
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -109,8 +110,8 @@ func WithWorkers(n int) Option { return func(c *config) { c.workers = n } }
 // for a second they are all given up.
 func WithMaxIdle(n int) Option { return func(c *config) { c.maxIdle = n } }
 
-// WithErrors has fn called, on the loop, for each job that ended with an error.
-// The default prints panics, by package log, and drops the rest.
+// WithErrors has fn called, on the loop, for each job that ended with an error, one
+// that returned why it was stopped included (ErrCanceled, ErrClosed). The default prints panics, by package log, and drops the rest.
 func WithErrors(fn func(name string, err error)) Option { return func(c *config) { c.failed = fn } }
 
 // WithProfiling labels each job's goroutine with its name, under "job", in CPU
@@ -127,6 +128,8 @@ func New(opts ...Option) (*Scheduler, error) {
 	switch {
 	case c.workers < 1:
 		return nil, fmt.Errorf("jobs: WithWorkers(%d): need at least 1", c.workers)
+	case c.failed == nil:
+		return nil, errors.New("jobs: WithErrors of a nil function")
 	case c.maxIdle < 0:
 		return nil, fmt.Errorf("jobs: WithMaxIdle(%d): cannot be negative", c.maxIdle)
 	case c.watchdog && (c.limit <= 0 || c.stalled == nil):
@@ -175,7 +178,8 @@ func (s *Scheduler) Buffer() []byte {
 
 // Close cancels every job, lets them unwind, closes what is still watched, and
 // closes the poller. A job that has not begun begins, and its waits fail; a function
-// of Await is not waited for. It must not be called from a job. If Run or RunOnce is
+// of Await is not waited for. It must not be called on the loop, by a job, a Cleanup,
+// or a function of Post or WithErrors, which it would wait for. If Run or RunOnce is
 // under way, the jobs unwind there, and Close returns once it has. Otherwise
 // they do here: for a locked loop that has to be its own goroutine (see
 // Threads). Closing again does nothing.

@@ -44,6 +44,7 @@ type quietWait struct {
 	id    waitctx.ID
 	place int32
 	ready waitctx.Ready
+	err   error // why the kernel refused one
 }
 
 // A token is generation, slot and place, from the top.
@@ -164,15 +165,60 @@ func (src *source) hush(ev *waitctx.Event, place int32) {
 	}
 	src.s.stats.Unawaited++
 	src.s.poller.Suppress(fd, id)
-	end := &src.quiet
-	for *end != nil {
-		if (*end).id == id {
+	for q := src.quiet; q != nil; q = q.next {
+		switch {
+		case q.id == id:
+			return
+		case q.place == place: // of one that is gone
+			q.fd, q.id, q.ready = fd, id, ev.Ready
 			return
 		}
+	}
+	src.remember(quietWait{fd: fd, id: id, place: place, ready: ev.Ready})
+}
+
+// remember appends to what is quiet.
+func (src *source) remember(w quietWait) {
+	end := &src.quiet
+	for *end != nil {
 		end = &(*end).next
 	}
 	*end = src.s.newQuiet()
-	**end = quietWait{fd: fd, id: id, place: place, ready: ev.Ready}
+	**end = w
+}
+
+// refusedPlace is where the list of what is quiet keeps the error of a wait that the
+// kernel refused while nobody awaited it.
+const refusedPlace = -2
+
+// untold keeps an error for the next Pause, of several the first.
+func (src *source) untold(err error) {
+	for q := src.quiet; q != nil; q = q.next {
+		if q.place == refusedPlace {
+			return
+		}
+	}
+	src.remember(quietWait{place: refusedPlace, err: err})
+}
+
+// takeUntold returns what untold has kept.
+func (src *source) takeUntold() (err error) {
+	for at := &src.quiet; *at != nil; at = &(*at).next {
+		if q := *at; q.place == refusedPlace {
+			err = q.err
+			src.spare(at)
+			break
+		}
+	}
+	return err
+}
+
+// spare takes one off the list of what is quiet.
+func (src *source) spare(at **quietWait) {
+	q := *at
+	*at = q.next
+	*q = quietWait{next: src.s.spareQuiet}
+	src.s.spareQuiet = q
 }
 
 // deaf reports whether listen has something to do: without it, what is there would
@@ -189,14 +235,12 @@ func (src *source) listen(place int32) {
 	src.lookAnew()
 	for at := &src.quiet; *at != nil; {
 		q := *at
-		if place != anyPlace && q.place != place {
+		if place != anyPlace && q.place != place || q.place == refusedPlace {
 			at = &q.next
 			continue
 		}
 		src.s.poller.Rearm(q.fd, q.id)
-		*at = q.next
-		*q = quietWait{next: src.s.spareQuiet}
-		src.s.spareQuiet = q
+		src.spare(at)
 	}
 	if recalled {
 		src.s.ready.rearm()
@@ -292,6 +336,9 @@ func (s *Scheduler) flush() {
 		s.changes = s.changes[:0]
 		for _, src := range batch {
 			s.changes = src.wc.Changes(s.changes)
+			if src.waiters.head != nil {
+				src.bereave()
+			}
 		}
 		failed := s.apply(s.changes)
 		for i, src := range batch {
@@ -336,15 +383,21 @@ func (s *Scheduler) refused(src *source, failed []waitctx.Change) {
 			continue
 		}
 		place := int32(f.Token & placeMask)
+		told := false
 		for t := src.waiters.head; t != nil; {
 			after := t.after
 			if t.place == anyPlace || t.place == place {
 				s.wake(t, f.Err)
+				told = true
 			}
 			t = after
 		}
-		if src.fn != nil && !src.active && !src.stopped {
+		switch {
+		case src.stopped:
+		case !src.active && src.fn != nil:
 			s.startWatch(src, f.Err)
+		case !told:
+			src.untold(f.Err)
 		}
 	}
 }

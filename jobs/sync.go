@@ -1,7 +1,8 @@
 package jobs
 
 // What follows is for jobs of one scheduler. Where package sync would block the
-// loop, it pauses the job. Jobs run one at a time, so that nothing here needs a
+// loop, it pauses the job. With the zero Job, as in a function of Post, what need not
+// pause succeeds, and else is ErrNotLoop. Jobs run one at a time, so that nothing here needs a
 // lock; but a call from another goroutine is a data race.
 
 // waitIn pauses the task in q until it is let go or stopped, and reports whether
@@ -78,11 +79,15 @@ func (c *Cond) Wait(j Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.waitIn(&c.q, onCond)
+	let, err := t.waitIn(&c.q, onCond)
+	if let && err != nil { // let go and stopped in one turn: it may have been meant for the next
+		c.Signal()
+	}
 	return err
 }
 
-// Signal resumes the job that has waited longest.
+// Signal resumes the job that has waited longest, or the next if that one is
+// stopped before it has run.
 func (c *Cond) Signal() { c.q.letGo() }
 
 // Broadcast resumes all that wait.
@@ -127,7 +132,7 @@ func (s *Semaphore) Release() {
 // WaitGroup waits for jobs to be done.
 type WaitGroup struct {
 	n int
-	c Cond
+	q queue
 }
 
 // Add adds n, which may be negative, and resumes the waiters at zero. It panics
@@ -137,20 +142,22 @@ func (w *WaitGroup) Add(n int) {
 	if w.n < 0 {
 		panic("jobs: negative WaitGroup")
 	}
-	if w.n == 0 {
-		w.c.Broadcast()
+	for w.n == 0 && w.q.letGo() {
 	}
 }
 
 // Done is Add(-1).
 func (w *WaitGroup) Done() { w.Add(-1) }
 
-// Wait pauses the job until the count is zero.
+// Wait pauses the job until the count is zero, or has been meanwhile.
 func (w *WaitGroup) Wait(j Job) error {
-	for w.n > 0 {
-		if err := w.c.Wait(j); err != nil {
-			return err
-		}
+	if w.n == 0 {
+		return nil
 	}
-	return nil
+	t, err := j.loop()
+	if err != nil {
+		return err
+	}
+	_, err = t.waitIn(&w.q, onCond)
+	return err
 }

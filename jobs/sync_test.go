@@ -216,3 +216,80 @@ func TestChanWithoutRoom(t *testing.T) {
 		}
 	})
 }
+
+// A signal for a job that is stopped in the same turn goes to the next.
+func TestCondSignalledAndCancelled(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var c jobs.Cond
+		items, got := 0, 0
+		wait := func(j jobs.Job) error {
+			for items == 0 {
+				if err := c.Wait(j); err != nil {
+					return err
+				}
+			}
+			items--
+			got++
+			return nil
+		}
+		first := s.Go(wait)
+		second := s.Go(wait)
+		s.RunOnce(0)
+		s.Post(func() {
+			items++
+			c.Signal()
+		})
+		first.Cancel(nil)
+		for range 5 {
+			s.RunOnce(0)
+		}
+		if got != 1 {
+			t.Error("the signal was lost with the job that it reached first")
+		}
+		second.Cancel(nil)
+		until(t, s)
+	})
+}
+
+// Who waits for zero hears of it though the count has grown by the time it runs.
+func TestWaitGroupGrowsAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var w jobs.WaitGroup
+		w.Add(1)
+		var done bool
+		j := s.Go(func(j jobs.Job) error { err := w.Wait(j); done = true; return err })
+		s.RunOnce(0)
+		s.Post(func() { w.Done(); w.Add(1) })
+		for range 3 {
+			s.RunOnce(0)
+		}
+		if !done {
+			t.Error("Wait() goes on though the count has been zero")
+		}
+		j.Cancel(nil)
+		until(t, s)
+	})
+}
+
+// Close ends an unbuffered Send that waits for its item to be received.
+func TestChanWithoutRoomCloses(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		ch := jobs.NewChan[int](0)
+		var sent, received error
+		j := s.Go(func(j jobs.Job) error { sent = ch.Send(j, 1); return nil })
+		s.RunOnce(0)
+		s.Post(ch.Close)
+		for range 3 {
+			s.RunOnce(0)
+		}
+		if sent != jobs.ErrClosed {
+			t.Errorf("Send() = %v, want ErrClosed", sent)
+		}
+		j.Cancel(nil)
+		s.Go(func(j jobs.Job) error { _, received = ch.Recv(j); return nil })
+		until(t, s)
+		if received != io.EOF {
+			t.Errorf("Recv() after that = %v, want io.EOF", received)
+		}
+	})
+}

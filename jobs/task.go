@@ -97,6 +97,7 @@ type run struct {
 
 	late    bool // stop is a deadline's
 	nested  bool // by Job.Run
+	keyed   bool // it awaits the wait of ID until, by WaitKey
 	defied  uint16
 	blocked int32
 	index   int32   // in s.tasks
@@ -107,7 +108,7 @@ type run struct {
 	errExit error // what a forced end reports
 	wc      *waitctx.WaitCtx
 
-	until    int64 // of the sleep under way
+	until    int64 // of the sleep under way, or what keyed says
 	deadline int64 // loop time, 0 for none
 	timerAt  int64 // of the deadline's timer, 0 for none
 
@@ -221,12 +222,20 @@ func (t *task) defies(err error) error {
 	return err
 }
 
-// check is called before a wait that may not pause.
+// check is called before a wait: it may not begin in a job that is stopped, nor
+// by another job's doing.
 func (t *task) check() error {
-	if t.stop != nil {
-		return t.stopped()
+	if t.stop != nil || t.state != stateRunning {
+		return t.unfit()
 	}
 	return nil
+}
+
+func (t *task) unfit() error {
+	if t.state != stateRunning {
+		return errNotRunning
+	}
+	return t.stopped()
 }
 
 // cancel makes the task's waits fail for good.

@@ -1,7 +1,8 @@
 package jobs
 
 // Tasks are jobs that another job starts and waits for. The first that returns
-// an error cancels the rest. Make one with [NewTasks].
+// an error cancels the rest, but not the owner, which hears of it by Wait. They are
+// of normal priority. Make one with [NewTasks].
 type Tasks struct {
 	owner *task
 	live  []Job
@@ -80,6 +81,9 @@ func (g *Tasks) fail(err error) {
 // error; Wait still returns only once they have ended.
 func (g *Tasks) Wait() error {
 	t := g.owner
+	if t.state != stateRunning {
+		return errNotRunning
+	}
 	for len(g.live) > 0 {
 		if t.stop != nil {
 			g.fail(*t.stop)

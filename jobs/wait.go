@@ -54,6 +54,12 @@ func (t *task) waitForAny() error {
 	if src.stopped {
 		return t.defies(ErrCanceled)
 	}
+	if src.quiet != nil {
+		if err := src.takeUntold(); err != nil {
+			t.reason = err
+			return err
+		}
+	}
 	t.awaits(src, anyPlace)
 	t.yield(Paused)
 	return t.resumed()
@@ -69,14 +75,14 @@ func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
 		return
 	}
 	if t.fired != 0 {
-		if key, ok := src.keyAt(t.fired - 1); ok && !yield(key, t.became) {
+		if key, ok := src.keyAt(t.fired - 1); ok && !internal(key) && !yield(key, t.became) {
 			return
 		}
 	}
 	for q := src.quiet; q != nil; q = q.next {
 		id := q.id
 		key, now, _, ok := src.wc.Find(src.Base() | waitctx.Token(q.place))
-		if ok && now == id && !yield(key, q.ready) { // else the place is another wait's by now
+		if ok && now == id && !internal(key) && !yield(key, q.ready) { // else the place is another wait's by now
 			return
 		}
 		if q.id != id { // the job has paused meanwhile
@@ -84,6 +90,9 @@ func (t *task) readyKeys(yield func(any, waitctx.Ready) bool) {
 		}
 	}
 }
+
+// internal reports whether a key is one of Job.Wait's.
+func internal(key any) bool { _, ok := key.(waitKey); return ok }
 
 // Wait pauses the job until fd is ready, and only for that: other waits stay
 // registered and do not resume it. The registration stays too, which makes the
@@ -101,8 +110,8 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	if err != nil {
 		return err
 	}
-	if t.stop != nil {
-		return t.stopped()
+	if t.stop != nil || t.state != stateRunning {
+		return t.unfit()
 	}
 	if t.lastFD != fd || t.lastInterest != interest || interest == 0 {
 		if err := t.register(fd, interest); err != nil {
@@ -120,8 +129,8 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 // WaitKey is Pause for one wait of the job's WaitCtx, that under key: the others
 // stay registered and do not resume the job. It is for code that shares the
 // context with others, such as several engines. It returns the kernel's error if
-// that refused the wait, and waitctx.ErrNotFound if there is none under key. In
-// a Pool's job it pauses, and the host decides what it resumes for.
+// that refused the wait, waitctx.ErrNotFound if there is none under key, and
+// ErrCanceled once the wait is cleared, released or replaced meanwhile. In a Pool's job it pauses, and the host decides what it resumes for.
 func (j Job) WaitKey(key any) error {
 	if !j.Valid() {
 		return nil
@@ -141,8 +150,24 @@ func (j Job) WaitKey(key any) error {
 		return err
 	}
 	t.awaits(t.context(), int32(place))
+	t.keyed, t.until = true, int64(wc.ID(key))
 	t.yield(Paused)
+	t.keyed = false
 	return t.resumed()
+}
+
+// bereave resumes the jobs that await a wait by its key that is gone from the
+// context: another may have its place by now.
+func (src *source) bereave() {
+	for t := src.waiters.head; t != nil; {
+		after := t.after
+		if t.keyed {
+			if _, id, _, ok := src.wc.Find(src.Base() | waitctx.Token(t.place)); !ok || int64(id) != t.until {
+				src.s.wake(t, ErrCanceled)
+			}
+		}
+		t = after
+	}
 }
 
 // register sees to it that the job's own context has the wait, and that last

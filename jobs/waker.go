@@ -15,7 +15,9 @@ func (j Job) Waker() Waker {
 	return Waker{j}
 }
 
-// Wake makes the job's present or next Park return. It never blocks.
+// Wake makes the job's present or next Park return. It never blocks. What was done
+// before it is seen after that Park. A wake may be an earlier one's, or for nothing
+// by then: test what is waited for in a loop.
 func (w Waker) Wake() {
 	t := w.j.t
 	if t == nil || t.s == nil {

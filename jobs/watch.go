@@ -43,8 +43,8 @@ func (w Watch) Wait(j Job) error {
 	}
 	src := w.src
 	switch {
-	case t.stop != nil:
-		return t.stopped()
+	case t.stop != nil || t.state != stateRunning:
+		return t.unfit()
 	case src == nil || src.stopped:
 		return ErrCanceled
 	case src.deadline != 0 && src.deadline <= src.s.now():
@@ -61,7 +61,8 @@ func (w Watch) Wait(j Job) error {
 	return t.reason
 }
 
-// SetFunc replaces the function readiness starts; nil for none.
+// SetFunc replaces the function readiness starts; nil for none. One that has begun
+// goes on; one that has not is not started any more.
 func (w Watch) SetFunc(fn func(Job) error) {
 	if w.src == nil || w.src.stopped {
 		return
@@ -137,7 +138,8 @@ func (w Watch) SetDeadline(at time.Time) {
 
 // Stop ends the watch: jobs that wait get ErrCanceled, also those that come to
 // wait later, and the context is closed. Its cleanups run at the end of the turn,
-// once the deletes were applied. A job that the function was started as goes on.
+// once the deletes were applied. A job that the function was started as goes on, if
+// it has begun.
 func (w Watch) Stop() {
 	src := w.src
 	if src == nil || src.stopped {

@@ -21,7 +21,7 @@ func (s *scripted) Wake() { s.wakes <- struct{}{} }
 // TestWakeIsRepeated: evio swallows wakes. A loop that has been told, and has had
 // no callback, wakes it again until it has, and no longer.
 func TestWakeIsRepeated(t *testing.T) {
-	l, err := newLoop(&server{})
+	l, err := newLoop(&server{Server: Server{Failed: func(string, error) {}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,12 +102,12 @@ func (c *Conn) read(j jobs.Job, b []byte) (int, error) {
 	if err := c.breathe(j); err != nil {
 		return 0, err
 	}
+	if len(b) == 0 && !c.life.isClosed() {
+		return 0, nil
+	}
 	for {
 		if err := c.check(&c.rd); err != nil {
 			return 0, err
-		}
-		if len(b) == 0 {
-			return 0, nil
 		}
 		n, e := c.recv(b)
 		switch {
@@ -196,8 +196,10 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 }
 
 // ReadWatch is the Watch of the read direction: with SetFunc it has a job
-// started when there is something to read. Loop only. It is the zero Watch once
-// the connection is closed.
+// started when there is something to read. At the end of the stream there always
+// is: a function that is told of it, or of an error, closes the connection, or takes
+// itself away by SetFunc(nil). Close starts it no more. Loop only. It is the zero
+// Watch once the connection is closed.
 func (c *Conn) ReadWatch() jobs.Watch {
 	if c.life.isClosed() {
 		return jobs.Watch{}

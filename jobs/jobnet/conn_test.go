@@ -278,6 +278,30 @@ func TestJobOfAnotherScheduler(t *testing.T) {
 	}
 }
 
+// A view that outlives its job, as in a bufio.Reader, says so.
+func TestViewOfAnEndedJob(t *testing.T) {
+	s := newLoop(t, "")
+	a, b := s.half(t)
+	b.Write([]byte("there is something to read"))
+	var view net.Conn
+	s.do(t, func(j jobs.Job) error { view = a.In(j); return nil })
+	if err := s.do(t, func(jobs.Job) error { _, err := view.Read(make([]byte, 1)); return err }); !errors.Is(err, jobs.ErrStale) {
+		t.Errorf("Read() = %v, want jobs.ErrStale", err)
+	}
+}
+
+// As in package net, a deadline does not concern an empty read.
+func TestEmptyReadPastTheDeadline(t *testing.T) {
+	s := newLoop(t, "")
+	ours, theirs := s.half(t) // theirs is package net's
+	for name, c := range map[string]net.Conn{"Conn": ours, "net.Conn": theirs} {
+		c.SetReadDeadline(time.Now().Add(-time.Second))
+		if n, err := c.Read(nil); n != 0 || err != nil {
+			t.Errorf("%s: Read(nil) = %d, %v, want 0, nil", name, n, err)
+		}
+	}
+}
+
 func writeBuffers(c net.Conn, text string) error {
 	_, err := c.(jobnet.BuffersWriter).WriteBuffers(&net.Buffers{[]byte(text)})
 	return err

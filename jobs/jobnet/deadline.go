@@ -56,6 +56,9 @@ func (k *socket) setDeadlines(t time.Time, halves ...*half) error {
 		h.setDeadline(t)
 	}
 	if !k.s.Post(func() {
+		if k.life.isClosed() {
+			return // what is left to send has a deadline of its own
+		}
 		for _, h := range halves {
 			h.applyDeadline()
 		}

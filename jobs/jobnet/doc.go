@@ -12,9 +12,14 @@
 //     its own while the goroutine waits, so the loop must be running, and the
 //     loop's own goroutine must not make one: it would wait for itself.
 //
-// Goroutines have no identity, so which of these is meant is never guessed. The
-// methods that do not wait (Close, CloseWrite, SetNoDelay, the addresses and so
-// on) may be called from everywhere, the loop included.
+// Goroutines have no identity, so which of these is meant is never guessed. A job
+// that uses c itself stops its loop for good; jobs.WithWatchdog names the line. The
+// methods of Conn that do not wait (Close, CloseWrite, SetNoDelay, the addresses and
+// so on) may be called from everywhere, the loop included. All calls of a view are
+// its job's.
+//
+// A job that finds its connections always ready pauses after sixteen calls, so that
+// a peer that sends without end does not hold the loop.
 //
 // A Conn is the caller's to close: the end of a job that used it does not. Closing a
 // Scheduler closes the connections and listeners on it.

@@ -25,6 +25,14 @@ var (
 	errLost    = errors.New("jobnet: the job of this call ended before the call")
 )
 
+// foreign is why a call refuses a job that is not one of its scheduler.
+func foreign(j jobs.Job) error {
+	if j != (jobs.Job{}) && !j.Valid() {
+		return jobs.ErrStale
+	}
+	return errForeign
+}
+
 // waitError is a wait's error as package net has it: what closes a scheduler
 // closes its connections.
 func waitError(err error) error {

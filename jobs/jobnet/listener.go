@@ -268,7 +268,9 @@ func (l *Listener) SetDeadline(t time.Time) error {
 func (l *Listener) SetUnlinkOnClose(unlink bool) { l.unlinks.Store(unlink && l.path != "") }
 
 // Close ends the listener; waiting calls and later ones return net.ErrClosed. The
-// path of a Unix socket that Listen made is unlinked.
+// path of a Unix socket that Listen made is unlinked. The address is free once the
+// poller has let go of the descriptor, at the end of the loop's turn. What the kernel
+// had queued is reset: TryAccept takes it before.
 func (l *Listener) Close() error {
 	if !l.closeLater() {
 		return l.opError("close", net.ErrClosed)

@@ -293,7 +293,7 @@ func (k *socket) wait(j jobs.Job, h *half) error {
 // not touch the socket even if it need not pause.
 func (k *socket) breathe(j jobs.Job) error {
 	if j.Scheduler() != k.s {
-		return errForeign
+		return foreign(j)
 	}
 	if k.tired() {
 		return k.rest(j)

@@ -27,7 +27,8 @@ type TLSConn struct {
 // ServerTLS runs the server's handshake on c in job j, which pauses where it
 // would block. Handshakes are heavy: see Scheduler.GoLow. The callbacks of
 // config find the job by jobs.FromContext, and may pause it. When it fails, c
-// is still the caller's to close. Renegotiation is not supported.
+// is still the caller's to close. What limits the time are c's deadlines, which go on
+// to hold afterwards, and j's. Renegotiation is not supported.
 func ServerTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 	return handshake(j, c, config, tls.Server)
 }
@@ -39,7 +40,7 @@ func ClientTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 
 func handshake(j jobs.Job, c *Conn, config *tls.Config, side func(net.Conn, *tls.Config) *tls.Conn) (*TLSConn, error) {
 	if j.Scheduler() != c.s {
-		return nil, c.opError("handshake", errForeign)
+		return nil, c.opError("handshake", foreign(j))
 	}
 	t := &TLSConn{t: transport{c: c, job: j}}
 	t.tls = side(&t.t, config)

@@ -7,9 +7,12 @@ import (
 	"bide/jobs"
 )
 
-// In returns the view of c whose calls pause j, a job of c's Scheduler: calls that
-// may pause fail in another's, and once j has ended. It is cheap. For the zero Job it is c itself,
-// so that the same code runs outside a job.
+// In returns the view of c whose calls pause j, a job of c's Scheduler. It is cheap,
+// and j's alone: calls that may pause fail in another job and once j has ended, and
+// Close and the deadlines are for the loop, where c's own are for any goroutine. So a
+// bufio.Reader over it cannot go from one job to the next, nor may crypto/tls be given
+// a context that can be done, by which it closes from a goroutine: see ServerTLS.
+// For the zero Job it is c itself, so that the same code runs outside a job.
 func (c *Conn) In(j jobs.Job) net.Conn {
 	if j == (jobs.Job{}) {
 		return c

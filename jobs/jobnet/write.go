@@ -99,7 +99,7 @@ func (l *writeLock) unlock() {
 // Close, so a call that waits here comes to both in time.
 func (k *socket) lock(j jobs.Job, m *jobs.Mutex) error {
 	if j.Scheduler() != k.s {
-		return errForeign
+		return foreign(j)
 	}
 	if m.TryLock() {
 		return nil

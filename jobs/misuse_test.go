@@ -1,0 +1,219 @@
+package jobs_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"bide/jobs"
+	"bide/poller/pollertest"
+	"bide/waitctx"
+)
+
+// A handle is its job's. What another job does with it fails there, and the job
+// whose handle it is notices nothing.
+func TestAnothersHandleCannotPause(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var m jobs.Mutex
+		m.TryLock()
+		ch := jobs.NewChan[int](1)
+		wc := new(waitctx.WaitCtx)
+		wc.Set("key", waitctx.Wait{FD: 9})
+		w, err := s.Watch(wc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, wait := range map[string]func(a jobs.Job, tasks *jobs.Tasks) error{
+			"wait":    func(a jobs.Job, _ *jobs.Tasks) error { return a.Wait(7, 0) },
+			"pause":   func(a jobs.Job, _ *jobs.Tasks) error { return a.Pause() },
+			"sleep":   func(a jobs.Job, _ *jobs.Tasks) error { return a.Sleep(time.Millisecond) },
+			"park":    func(a jobs.Job, _ *jobs.Tasks) error { return a.Park() },
+			"mutex":   func(a jobs.Job, _ *jobs.Tasks) error { return m.Lock(a) },
+			"receive": func(a jobs.Job, _ *jobs.Tasks) error { _, err := ch.Recv(a); return err },
+			"watch":   func(a jobs.Job, _ *jobs.Tasks) error { return w.Wait(a) },
+			"tasks":   func(_ jobs.Job, tasks *jobs.Tasks) error { return tasks.Wait() },
+			"await": func(a jobs.Job, _ *jobs.Tasks) error {
+				_, err := jobs.Await(a, func(context.Context) (int, error) { return 0, nil })
+				return err
+			},
+		} {
+			var got error
+			began := time.Now()
+			s.Go(func(a jobs.Job) error {
+				tasks, err := jobs.NewTasks(a)
+				if err != nil {
+					return err
+				}
+				tasks.Go(func(jobs.Job) error { got = wait(a, tasks); return nil })
+				if err := a.Sleep(time.Second); err != nil || time.Since(began) != time.Second {
+					t.Errorf("%s: the other's Sleep(1s) = %v after %v", name, err, time.Since(began))
+				}
+				return tasks.Wait()
+			})
+			until(t, s)
+			if !errors.Is(got, waitctx.ErrBusy) {
+				t.Errorf("%s by another's handle = %v, want ErrBusy", name, got)
+			}
+		}
+	})
+}
+
+// A function that readiness was to start, and that was replaced before it began, is
+// not started; nor is one whose Watch was stopped.
+func TestSetFuncBeforeTheFunctionBegins(t *testing.T) {
+	for _, tc := range []struct {
+		name string
+		undo func(w jobs.Watch, other func(jobs.Job) error)
+		want string
+	}{
+		{"nil", func(w jobs.Watch, _ func(jobs.Job) error) { w.SetFunc(nil) }, ""},
+		{"another", func(w jobs.Watch, other func(jobs.Job) error) { w.SetFunc(other) }, "other"},
+		{"stopped", func(w jobs.Watch, _ func(jobs.Job) error) { w.Stop() }, ""},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+				ran := ""
+				named := func(name string) func(jobs.Job) error {
+					return func(jobs.Job) error { ran += name; m.SetReady(1, 0); return nil }
+				}
+				var w jobs.Watch
+				s.Go(func(j jobs.Job) error {
+					err := j.Wait(2, 0)
+					tc.undo(w, named("other"))
+					return err
+				})
+				s.RunOnce(0) // so that the poller tells of it first
+				wc := new(waitctx.WaitCtx)
+				wc.Set("key", waitctx.Wait{FD: 1})
+				var err error
+				if w, err = s.Watch(wc, named("first")); err != nil {
+					t.Fatal(err)
+				}
+				s.RunOnce(0)
+				m.SetReady(2, waitctx.ReadyIn) // the job, and in the same turn
+				m.SetReady(1, waitctx.ReadyIn) // the function
+				until(t, s)
+				if s.RunOnce(0); ran != tc.want {
+					t.Errorf("ran %q, want %q", ran, tc.want)
+				}
+			})
+		})
+	}
+}
+
+// A job that awaits a wait by its key hears that it is gone, and nothing of what
+// takes its place.
+func TestWaitKeyOfAWaitThatGoes(t *testing.T) {
+	for name, end := range map[string]func(wc *waitctx.WaitCtx){
+		"release":         func(wc *waitctx.WaitCtx) { wc.Release("key") },
+		"clear":           func(wc *waitctx.WaitCtx) { wc.Clear("key") },
+		"replace":         func(wc *waitctx.WaitCtx) { wc.Replace("key", waitctx.Wait{FD: 2}) },
+		"place taken":     func(wc *waitctx.WaitCtx) { wc.Clear("key"); wc.Set("other", waitctx.Wait{FD: 2}) },
+		"same descriptor": func(wc *waitctx.WaitCtx) { wc.Clear("key"); wc.Set("key", waitctx.Wait{FD: 1}) },
+	} {
+		inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+			m.SetReady(2, waitctx.ReadyIn)
+			var got error
+			wc := new(waitctx.WaitCtx)
+			wc.Set("key", waitctx.Wait{FD: 1})
+			wc.Set("start", waitctx.Wait{FD: 3})
+			if _, err := s.Watch(wc, func(j jobs.Job) error {
+				m.SetReady(3, 0)
+				if err := j.WaitKey("key"); got == nil {
+					got = err
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+			s.RunOnce(0)
+			m.SetReady(3, waitctx.ReadyIn)
+			s.RunOnce(0)
+			s.Go(func(jobs.Job) error { end(wc); return nil })
+			for range 5 {
+				s.RunOnce(0)
+			}
+			if got != jobs.ErrCanceled {
+				t.Errorf("%s: WaitKey() = %v, want ErrCanceled", name, got)
+			}
+		})
+	}
+}
+
+// Pause tells of waits that were refused while the job waited for something else,
+// and of the second of two.
+func TestPauseTellsWhatWasRefusedBefore(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		s.Go(func(j jobs.Job) error {
+			wc := j.WaitCtx()
+			for round, elsewhere := range []func() error{
+				func() error { wc.Set("one", waitctx.Wait{FD: 12345}); return j.Sleep(time.Millisecond) },
+				func() error {
+					wc.Set("one", waitctx.Wait{FD: 12345})
+					wc.Set("two", waitctx.Wait{FD: 12346})
+					if err := j.Pause(); !errors.Is(err, errBadFD) {
+						t.Errorf("first Pause() = %v, want EBADF", err)
+					}
+					return nil
+				},
+			} {
+				if err := elsewhere(); err != nil {
+					return err
+				}
+				j.SetDeadline(time.Now().Add(10 * time.Second))
+				if err := j.Pause(); !errors.Is(err, errBadFD) {
+					t.Errorf("round %d: Pause() = %v, want EBADF", round, err)
+				}
+				j.SetDeadline(time.Time{})
+			}
+			return nil
+		})
+		turns(t, s, idle(s))
+	})
+}
+
+// What was ready unawaited and is gone is forgotten, or each event would look
+// through all of it.
+func TestQuietWaitsThatAreGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		m.SetReady(2, waitctx.ReadyIn)
+		s.Go(func(j jobs.Job) error {
+			for range 100 {
+				j.WaitCtx().Set("ready", waitctx.Wait{FD: 2})
+				if err := j.Sleep(time.Millisecond); err != nil {
+					return err
+				}
+				j.WaitCtx().Clear("ready")
+			}
+			if n := jobs.Quiet(j); n > 3 { // as places are used again only once a delete was acknowledged
+				t.Errorf("%d waits are remembered, want 3 at most", n)
+			}
+			return nil
+		})
+		until(t, s)
+	})
+}
+
+// A panic of the function of WithErrors reaches whoever runs the loop, once, and
+// Close ends all the same.
+func TestErrorsFunctionPanics(t *testing.T) {
+	if _, err := jobs.New(jobs.WithErrors(nil)); err == nil {
+		t.Error("New(WithErrors(nil)) = nil, want an error")
+	}
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		s.Go(func(jobs.Job) error { return io.EOF })
+		func() {
+			defer func() {
+				if v := recover(); v != io.EOF {
+					t.Errorf("RunOnce panicked with %v, want io.EOF", v)
+				}
+			}()
+			s.RunOnce(0)
+		}()
+		if n := s.Live(); n > 1 {
+			t.Errorf("Live() = %d", n)
+		}
+	}, jobs.WithErrors(func(_ string, err error) { panic(err) }))
+}
