@@ -142,6 +142,29 @@ func TestWaitKeyOfAWaitThatGoes(t *testing.T) {
 	}
 }
 
+// The same before the poller has heard of the wait, whose place is free at once.
+func TestWaitKeyOfAWaitThatGoesAtOnce(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		m.SetReady(2, waitctx.ReadyIn)
+		var got error
+		var wc *waitctx.WaitCtx
+		s.Go(func(j jobs.Job) error {
+			wc = j.WaitCtx()
+			wc.Set("key", waitctx.Wait{FD: 1})
+			got = j.WaitKey("key")
+			return nil
+		})
+		s.Go(func(jobs.Job) error {
+			wc.Clear("key")
+			return wc.Set("other", waitctx.Wait{FD: 2})
+		})
+		until(t, s)
+		if got != jobs.ErrCanceled {
+			t.Errorf("WaitKey() = %v, want ErrCanceled", got)
+		}
+	})
+}
+
 // Pause tells of waits that were refused while the job waited for something else,
 // and of the second of two.
 func TestPauseTellsWhatWasRefusedBefore(t *testing.T) {
