@@ -24,7 +24,7 @@ var (
 	// ErrNotLoop: the call needs a job of a Scheduler.
 	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
 
-	errNotRunning = fmt.Errorf("jobs: a call that may pause was not made by its job, but with its handle: %w", waitctx.ErrBusy)
+	errNotRunning = fmt.Errorf("jobs: a job's handle was used to pause by somebody else: %w", waitctx.ErrBusy)
 )
 
 // Job is a handle to a running or paused job: a small comparable value that
@@ -33,8 +33,8 @@ var (
 //
 // Cancel of a Scheduler's job may be called from any goroutine. Everything else
 // belongs to the job itself or, where a method says so, to the goroutine that runs
-// the loop or the Pool. What may pause fails with waitctx.ErrBusy where another
-// job of the Scheduler calls it.
+// the loop or the Pool. What would pause fails with waitctx.ErrBusy where another
+// job of the Scheduler calls it, or panics with that in Pause.
 type Job struct {
 	t   *task
 	gen uint32

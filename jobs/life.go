@@ -25,6 +25,7 @@ func (s *Scheduler) dress(t *task) {
 	if src := t.watch; src != nil {
 		if t.fn = src.fn; t.fn == nil {
 			t.fn = nothing
+			src.takeBack(t.reason)
 		}
 	}
 	if s.profile {
@@ -99,7 +100,7 @@ func (s *Scheduler) release(t *task) {
 	if src := t.watch; src != nil {
 		src.active = false
 		if src.fn != nil { // else whoever waits next listens
-			src.listen(anyPlace)
+			src.startAnew()
 		}
 		if src.timerAt == missed {
 			s.setTimer(src)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"testing"
 	"time"
 
@@ -60,6 +61,29 @@ func TestAnothersHandleCannotPause(t *testing.T) {
 	})
 }
 
+// Nor does one that was woken and is about to run: it was handed the lock.
+func TestPauseByTheHandleOfAReadyJob(t *testing.T) {
+	var failed error
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var m jobs.Mutex
+		m.TryLock()
+		got := io.EOF
+		a := s.Go(func(a jobs.Job) error { got = m.Lock(a); return nil })
+		s.RunOnce(0)
+		s.Go(func(jobs.Job) error {
+			m.Unlock()
+			return a.Pause()
+		})
+		until(t, s)
+		if got != nil || m.TryLock() {
+			t.Errorf("Lock() = %v, want nil, and the lock held", got)
+		}
+		if !errors.Is(failed, waitctx.ErrBusy) {
+			t.Errorf("the other job failed with %v, want ErrBusy", failed)
+		}
+	}, jobs.WithErrors(func(_ string, err error) { failed = err }))
+}
+
 // A function that readiness was to start, and that was replaced before it began, is
 // not started; nor is one whose Watch was stopped.
 func TestSetFuncBeforeTheFunctionBegins(t *testing.T) {
@@ -101,6 +125,35 @@ func TestSetFuncBeforeTheFunctionBegins(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A deadline that the function was started for is not gone with it.
+func TestSetFuncKeepsTheDeadline(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		wc := new(waitctx.WaitCtx)
+		wc.Set("key", waitctx.Wait{FD: 1})
+		w, err := s.Watch(wc, func(jobs.Job) error { t.Error("the function ran"); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got error
+		s.Go(func(j jobs.Job) error {
+			w.SetDeadline(time.Now().Add(time.Second))
+			if err := j.Wait(2, 0); err != nil {
+				return err
+			}
+			w.SetFunc(nil)
+			got = w.Wait(j)
+			return nil
+		})
+		s.RunOnce(0)
+		time.Sleep(time.Second)
+		m.SetReady(2, waitctx.ReadyIn) // the job runs first, in the turn of the deadline
+		until(t, s)
+		if got != os.ErrDeadlineExceeded {
+			t.Errorf("Wait() = %v, want os.ErrDeadlineExceeded", got)
+		}
+	})
 }
 
 // A job that awaits a wait by its key hears that it is gone, and nothing of what
@@ -197,6 +250,58 @@ func TestPauseTellsWhatWasRefusedBefore(t *testing.T) {
 	})
 }
 
+// So do a Watch without a function, and the function that it gets afterwards.
+func TestWatchTellsWhatWasRefusedBefore(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		watch := func() jobs.Watch {
+			wc := new(waitctx.WaitCtx)
+			wc.Set("key", waitctx.Wait{FD: 12345})
+			w, err := s.Watch(wc, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return w
+		}
+		waited, called := watch(), watch()
+		s.Go(func(j jobs.Job) error {
+			if err := j.Sleep(time.Millisecond); err != nil {
+				return err
+			}
+			called.SetFunc(func(j jobs.Job) error {
+				if err := j.Reason(); !errors.Is(err, errBadFD) {
+					t.Errorf("the function's Reason is %v, want EBADF", err)
+				}
+				called = jobs.Watch{}
+				return nil
+			})
+			j.SetDeadline(time.Now().Add(10 * time.Second))
+			if err := waited.Wait(j); !errors.Is(err, errBadFD) {
+				t.Errorf("Wait() = %v, want EBADF", err)
+			}
+			return nil
+		})
+		busy := watch() // and one that is under way meanwhile
+		again := 0
+		busy.SetFunc(func(j jobs.Job) error {
+			if again++; again == 1 {
+				if err := j.Reason(); !errors.Is(err, errBadFD) {
+					t.Errorf("Reason() = %v, want EBADF", err)
+				}
+				j.WaitCtx().Set("another", waitctx.Wait{FD: 12346})
+				return j.Sleep(time.Millisecond)
+			}
+			return nil
+		})
+		turns(t, s, func() bool { return s.Live() == 0 && again > 0 })
+		if again != 2 {
+			t.Errorf("the function ran %d times, want a second time for what was refused meanwhile", again)
+		}
+		if called != (jobs.Watch{}) {
+			t.Error("the function was not started")
+		}
+	})
+}
+
 // What was ready unawaited and is gone is forgotten, or each event would look
 // through all of it.
 func TestQuietWaitsThatAreGone(t *testing.T) {
@@ -220,7 +325,7 @@ func TestQuietWaitsThatAreGone(t *testing.T) {
 }
 
 // A panic of the function of WithErrors reaches whoever runs the loop, once, and
-// Close ends all the same.
+// the loop goes on.
 func TestErrorsFunctionPanics(t *testing.T) {
 	if _, err := jobs.New(jobs.WithErrors(nil)); err == nil {
 		t.Error("New(WithErrors(nil)) = nil, want an error")
@@ -235,8 +340,8 @@ func TestErrorsFunctionPanics(t *testing.T) {
 			}()
 			s.RunOnce(0)
 		}()
-		if n := s.Live(); n > 1 {
-			t.Errorf("Live() = %d", n)
+		if _, err := s.RunOnce(0); err != nil || s.Live() != 0 {
+			t.Errorf("then RunOnce() = %v with %d jobs live, want nil and none", err, s.Live())
 		}
 	}, jobs.WithErrors(func(_ string, err error) { panic(err) }))
 }

@@ -1,6 +1,8 @@
 package jobs
 
 import (
+	"os"
+
 	"bide/waitctx"
 )
 
@@ -8,7 +10,7 @@ import (
 // one for each connection at rest, so that its 64 bytes count.
 type source struct {
 	waiters queue      // jobs paused on it
-	quiet   *quietWait // the first that was ready, unawaited, and so suppressed in the poller
+	quiet   *quietWait // what was ready, unawaited, and so suppressed in the poller; or refused
 	s       *Scheduler
 	fn      func(Job) error
 	wc      *waitctx.WaitCtx
@@ -211,6 +213,31 @@ func (src *source) takeUntold() (err error) {
 		}
 	}
 	return err
+}
+
+// takeBack keeps what a function was started for, and has been taken away since.
+func (src *source) takeBack(reason error) {
+	switch {
+	case reason == nil || src.stopped: // readiness is told again
+	case src.waiters.head != nil:
+		for src.waiters.head != nil {
+			src.s.wake(src.waiters.head, reason)
+		}
+	case reason == os.ErrDeadlineExceeded:
+		src.deadline, src.timerAt = src.s.now(), missed
+	default:
+		src.untold(reason)
+	}
+}
+
+// startAnew starts the function, which is not under way, for what was not told yet:
+// at once if that is why a wait was refused, or else when the poller tells.
+func (src *source) startAnew() {
+	if err := src.takeUntold(); err != nil {
+		src.s.startWatch(src, err)
+		return
+	}
+	src.listen(anyPlace)
 }
 
 // spare takes one off the list of what is quiet.

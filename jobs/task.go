@@ -97,7 +97,7 @@ type run struct {
 
 	late    bool // stop is a deadline's
 	nested  bool // by Job.Run
-	keyed   bool // it awaits the wait of ID until, by WaitKey
+	keyed   bool // it is in WaitKey
 	defied  uint16
 	blocked int32
 	index   int32   // in s.tasks
@@ -108,7 +108,7 @@ type run struct {
 	errExit error // what a forced end reports
 	wc      *waitctx.WaitCtx
 
-	until    int64 // of the sleep under way, or what keyed says
+	until    int64 // of the sleep under way, or the ID that WaitKey awaits
 	deadline int64 // loop time, 0 for none
 	timerAt  int64 // of the deadline's timer, 0 for none
 
@@ -148,6 +148,8 @@ func (t *task) begin(c *coro) {
 // pauseSlowly is Pause where it is more than a switch.
 func (t *task) pauseSlowly(Status) bool {
 	switch {
+	case t.s != nil && t.state == stateReady:
+		panic(errNotRunning) // and leave alone what t was woken for, which reason says
 	case t.blocked > 0:
 		t.reason = nil
 	case t.s != nil:

@@ -54,11 +54,8 @@ func (t *task) waitForAny() error {
 	if src.stopped {
 		return t.defies(ErrCanceled)
 	}
-	if src.quiet != nil {
-		if err := src.takeUntold(); err != nil {
-			t.reason = err
-			return err
-		}
+	if err := src.takeUntold(); err != nil {
+		return err
 	}
 	t.awaits(src, anyPlace)
 	t.yield(Paused)
@@ -130,7 +127,8 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 // stay registered and do not resume the job. It is for code that shares the
 // context with others, such as several engines. It returns the kernel's error if
 // that refused the wait, waitctx.ErrNotFound if there is none under key, and
-// ErrCanceled once the wait is cleared, released or replaced meanwhile. In a Pool's job it pauses, and the host decides what it resumes for.
+// ErrCanceled once the wait is cleared, released or replaced meanwhile. In a Pool's
+// job it pauses, and the host decides what it resumes for.
 func (j Job) WaitKey(key any) error {
 	if !j.Valid() {
 		return nil
@@ -141,6 +139,9 @@ func (j Job) WaitKey(key any) error {
 	}
 	place := wc.Place(key)
 	if place < 0 {
+		if err := wc.Err(key); err != nil && t.s != nil {
+			t.context().takeUntold()
+		}
 		return cmp.Or(wc.Err(key), waitctx.ErrNotFound)
 	}
 	if t.s == nil || t.blocked > 0 {

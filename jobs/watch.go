@@ -34,7 +34,8 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 }
 
 // Wait pauses j until a wait of w is ready. Several jobs may wait; all are
-// resumed. It returns os.ErrDeadlineExceeded past w's deadline and ErrCanceled
+// resumed. It returns the kernel's error if that refused a wait, also before, when
+// none of them waited; os.ErrDeadlineExceeded past w's deadline and ErrCanceled
 // once w was stopped.
 func (w Watch) Wait(j Job) error {
 	t, err := j.loop()
@@ -53,6 +54,11 @@ func (w Watch) Wait(j Job) error {
 		}
 		return os.ErrDeadlineExceeded
 	}
+	if src.quiet != nil {
+		if err := src.takeUntold(); err != nil {
+			return err
+		}
+	}
 	t.awaits(src, anyPlace)
 	t.yield(Paused) // right here: see task.block
 	if t.stop != nil {
@@ -68,9 +74,10 @@ func (w Watch) SetFunc(fn func(Job) error) {
 		return
 	}
 	w.src.fn = fn
-	if fn != nil && !w.src.active {
-		w.src.listen(anyPlace)
+	if fn == nil || w.src.active {
+		return
 	}
+	w.src.startAnew()
 }
 
 // SetLow has the function's jobs run at low priority, or no longer.

@@ -44,7 +44,7 @@ type Poller interface {
 	//     that is not held is ErrNotFound.
 	//   - A delete of a registration whose descriptor was closed already
 	//     succeeds.
-	//   - After Close a delete succeeds, as nothing is held any more, and each
+	//   - After Close a delete succeeds, as nothing is told any more, and each
 	//     other change fails with ErrClosed.
 	//
 	// The changes take effect in a Wait under way. No Wait that begins after
@@ -98,7 +98,7 @@ type Poller interface {
 	Caps() Caps
 
 	// FD returns a descriptor that another loop can watch: it is readable when
-	// Wait has something to return. It belongs to the poller, stays the same
+	// Wait has something to return, and now and then for nothing. It belongs to the poller, stays the same
 	// until Close, and must not be closed, nor be added to the poller itself.
 	// Backends without one (see Caps.Nestable), and closed pollers, return
 	// waitctx.BadFD and false, as do those that the kernel refuses a descriptor.

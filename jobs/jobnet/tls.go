@@ -94,6 +94,9 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 func (t *TLSConn) read(j jobs.Job, b []byte) (int, error) {
 	c := t.t.c
 	err := c.breathe(j)
+	if err == nil && len(b) == 0 && !t.closed && !c.life.isClosed() {
+		return 0, nil
+	}
 	for err == nil {
 		if err = c.check(&c.rd); err != nil {
 			break

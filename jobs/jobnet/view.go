@@ -8,7 +8,7 @@ import (
 )
 
 // In returns the view of c whose calls pause j, a job of c's Scheduler. It is cheap,
-// and j's alone: calls that may pause fail in another job and once j has ended, and
+// and j's alone: calls that would pause fail in another job, all once j has ended, and
 // Close and the deadlines are for the loop, where c's own are for any goroutine. So a
 // bufio.Reader over it cannot go from one job to the next, nor may crypto/tls be given
 // a context that can be done, by which it closes from a goroutine: see ServerTLS.

@@ -34,8 +34,8 @@ type Poller struct {
 	run     int               // dead cookies seen since the last live one
 	outer   int               // an epoll set that holds set, for FD; -1 until asked for
 	sleepy  bool              // the last Wait slept until there was one event
-	busy    int               // events and turns since the runtime heard of a sleep, or of their number
-	heard   time.Duration     // when it last heard of one, since started
+	busy    int               // events and turns since it was last asked whether the monitor is to be woken
+	heard   time.Duration     // when the runtime last heard of a sleep, or of none for long, since started
 	scratch scratch           // of the waiter, except for ctl
 	wake    waker
 

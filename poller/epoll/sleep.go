@@ -40,7 +40,7 @@ var pollers atomic.Int32 // how many are open
 // A signal of the runtime's ends a held sleep, such as one to stop the world. If
 // it sends none, by GODEBUG=asyncpreemptoff=1, that has to wait for the tick.
 type holding struct {
-	on     bool // sleeps are held; then a tick is to come, or pass is set
+	on     bool // sleeps are held, but not without a tick to come
 	pass   bool // but for the next one
 	sleeps int  // held since the last tick
 	timer  timer

@@ -162,9 +162,12 @@ func TestAHeldSleepEnds(t *testing.T) {
 	}{
 		{"timeout", 20 * time.Millisecond, func(*Poller) {}, nil},
 		{"timeout with an alarm before", 20 * time.Millisecond, func(p *Poller) { p.alarm.setFor(time.Since(started), time.Since(started)+time.Millisecond) }, nil},
-		{"Wake", -1, func(p *Poller) { go p.Wake() }, nil},
-		{"Close", -1, func(p *Poller) { go p.Close() }, waitctx.ErrClosed},
-		{"Wake after the world was stopped", -1, func(p *Poller) { go func() { runtime.GC(); p.Wake() }() }, nil},
+		{"Wake", -1, func(p *Poller) { later(func() { p.Wake() }) }, nil},
+		{"Close", -1, func(p *Poller) { later(func() { p.Close() }) }, waitctx.ErrClosed},
+		{"Wake after the world was stopped", -1, func(p *Poller) {
+			p.held.timer.set(time.Second) // for want of signals
+			later(func() { runtime.GC(); p.Wake() })
+		}, nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := newPoller(t)
@@ -178,6 +181,9 @@ func TestAHeldSleepEnds(t *testing.T) {
 		})
 	}
 }
+
+// later calls fn when a Wait is likely to sleep.
+func later(fn func()) { time.AfterFunc(20*time.Millisecond, fn) }
 
 // Where a sandbox forbids timers, no sleeps are held, and a timeout is the kernel's.
 func TestWithoutTimers(t *testing.T) {

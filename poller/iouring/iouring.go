@@ -109,7 +109,7 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 			deleted = deleted || c.Err == nil && deletes
 		}
 	}
-	if settle {
+	if settle && !p.closed.Load() {
 		p.settleLocked(changes, deleted)
 	}
 	p.announceLocked()

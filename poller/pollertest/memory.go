@@ -80,6 +80,9 @@ func (m *Memory) Apply(changes []waitctx.Change) error {
 
 func (m *Memory) applyLocked(c waitctx.Change) error {
 	if m.closed {
+		if c.Op == waitctx.OpDelete { // nothing is held any more
+			return nil
+		}
 		return waitctx.ErrClosed
 	}
 	at := m.indexLocked(c.ID)
