@@ -94,8 +94,7 @@ func (c *Chan[T]) take() T {
 }
 
 // Close makes Send fail from now on, one that waits included, and Recv once the
-// channel is empty.
-// Closing again does nothing.
+// channel is empty. Closing again does nothing.
 func (c *Chan[T]) Close() {
 	c.closed = true
 	c.space.Broadcast()

@@ -53,6 +53,10 @@
 //
 // # Rules
 //
+// Mutex, Cond, Semaphore, WaitGroup, Chan and Tasks are for jobs of one scheduler,
+// which run one at a time: a call from another goroutine is a data race. In a
+// function of Post, with the zero Job, what need not pause succeeds.
+//
 // Jobs must not block: that stops their loop ([WithWatchdog] tells of it). A job
 // must not be resumed or paused inside a C callback, nor lock its thread.
 //

@@ -9,10 +9,11 @@ import (
 )
 
 // FD returns a descriptor that is readable while RunOnce(0) has something to do,
-// runnable jobs and posts included, and now and then for nothing, for a host's own loop; false if the backend
-// has none (see Caps.Nestable), as on Windows: use OnReady there. The
-// descriptor is the poller's: it is watched, never read or closed, until Close,
-// which the host calls between turns, as it is not told of another's.
+// runnable jobs and posts included, and now and then for nothing, for a host's
+// own loop; false if the backend has none (see Caps.Nestable), as on Windows: use
+// OnReady there. The descriptor is the poller's: it is watched, never read or
+// closed, until Close, which the host calls between turns, as it is not told of
+// another's.
 //
 // It tells neither of timers nor of what the host itself does between turns,
 // such as making a Watch: before the host sleeps it asks Next, and sleeps no

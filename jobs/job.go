@@ -139,10 +139,11 @@ func (j Job) Pause() (err error) {
 	return
 }
 
-// Cancel makes every wait of the job return err, ErrCanceled if nil, from now on: all
-// that would pause it. The first cancel counts. A job that ended is left alone. On a Scheduler any goroutine may call it, and a
-// wait under way ends when the loop next takes what was posted. In a Pool it is for
-// the Pool's goroutine, and the job hears of it when it is resumed.
+// Cancel makes every wait of the job return err, ErrCanceled if nil, from now on:
+// all that would pause it. The first cancel counts. A job that ended is left
+// alone. On a Scheduler any goroutine may call it, and a wait under way ends when
+// the loop next takes what was posted. In a Pool it is for the Pool's goroutine,
+// and the job hears of it when it is resumed.
 func (j Job) Cancel(err error) {
 	if j.t == nil {
 		return

@@ -110,8 +110,9 @@ func WithWorkers(n int) Option { return func(c *config) { c.workers = n } }
 // for a second they are all given up.
 func WithMaxIdle(n int) Option { return func(c *config) { c.maxIdle = n } }
 
-// WithErrors has fn called, on the loop, for each job that ended with an error, one
-// that returned why it was stopped included (ErrCanceled, ErrClosed). The default prints panics, by package log, and drops the rest.
+// WithErrors has fn called, on the loop, for each job that ended with an error,
+// one that returned why it was stopped included (ErrCanceled, ErrClosed). The
+// default prints panics, by package log, and drops the rest.
 func WithErrors(fn func(name string, err error)) Option { return func(c *config) { c.failed = fn } }
 
 // WithProfiling labels each job's goroutine with its name, under "job", in CPU

@@ -1,9 +1,7 @@
 package jobs
 
-// What follows is for jobs of one scheduler. Where package sync would block the
-// loop, it pauses the job. With the zero Job, as in a function of Post, what need not
-// pause succeeds, and else is ErrNotLoop. Jobs run one at a time, so that nothing here needs a
-// lock; but a call from another goroutine is a data race.
+// Where package sync would block the loop, what follows pauses the job. Jobs run one
+// at a time, so that nothing here needs a lock.
 
 // waitIn pauses the task in q until it is let go or stopped, and reports whether
 // it was let go, which it may have been besides.

@@ -93,10 +93,11 @@ func internal(key any) bool { _, ok := key.(waitKey); return ok }
 
 // Wait pauses the job until fd is ready, and only for that: other waits stay
 // registered and do not resume it. The registration stays too, which makes the
-// next Wait of the same kind free of system calls, until Forget or the job's
-// end. Zero interest means Readable. It returns nil when ready (look again:
-// readiness may have passed), an error that wraps the kernel's and names the
-// descriptor if it was refused, or why the job was stopped: ErrCanceled, os.ErrDeadlineExceeded, ErrClosed.
+// next Wait of the same kind free of system calls, until Forget or the job's end.
+// Zero interest means Readable. It returns nil when ready (look again: readiness
+// may have passed), an error that wraps the kernel's and names the descriptor if
+// it was refused, or why the job was stopped: ErrCanceled,
+// os.ErrDeadlineExceeded, ErrClosed.
 //
 // fd stays the caller's to close, also when the job ends, and one that belongs to
 // an os.File or a connection is to be kept reachable. A job that closes fd, and

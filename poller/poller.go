@@ -98,10 +98,11 @@ type Poller interface {
 	Caps() Caps
 
 	// FD returns a descriptor that another loop can watch: it is readable when
-	// Wait has something to return, and now and then for nothing. It belongs to the poller, stays the same
-	// until Close, and must not be closed, nor be added to the poller itself.
-	// Backends without one (see Caps.Nestable), and closed pollers, return
-	// waitctx.BadFD and false, as do those that the kernel refuses a descriptor.
+	// Wait has something to return, and now and then for nothing. It belongs
+	// to the poller, stays the same until Close, and must not be closed, nor
+	// be added to the poller itself. Backends without one (see Caps.Nestable),
+	// and closed pollers, return waitctx.BadFD and false, as do those that the
+	// kernel refuses a descriptor.
 	FD() (FD, bool)
 
 	// Close makes the Wait under way return ErrClosed, waits until it has, and
