@@ -162,6 +162,7 @@ func TestAHeldSleepEnds(t *testing.T) {
 	}{
 		{"timeout", 20 * time.Millisecond, func(*Poller) {}, nil},
 		{"timeout with an alarm before", 20 * time.Millisecond, func(p *Poller) { p.alarm.setFor(time.Since(started), time.Since(started)+time.Millisecond) }, nil},
+		{"timeout, though the world is stopped before", 60 * time.Millisecond, func(*Poller) { later(runtime.GC) }, nil},
 		{"Wake", -1, func(p *Poller) { later(func() { p.Wake() }) }, nil},
 		{"Close", -1, func(p *Poller) { later(func() { p.Close() }) }, waitctx.ErrClosed},
 		{"Wake after the world was stopped", -1, func(p *Poller) {
