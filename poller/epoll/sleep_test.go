@@ -101,6 +101,11 @@ func TestASleepBegins(t *testing.T) {
 	if !p.held.on {
 		t.Error("no sleeps are held")
 	}
+	p = newPoller(t)
+	p.held.woke = time.Since(started) - time.Hour
+	if p.wokeLocked(); p.held.on {
+		t.Error("sleeps are held though the last one ended an hour ago")
+	}
 }
 
 // What a tick has told is for one sleep.
