@@ -85,8 +85,12 @@ func TestParkWithATimeout(t *testing.T) {
 	defer p.Close()
 	for timeout := time.Millisecond; ; timeout *= 4 { // may be over before a slow machine gets to sleep
 		epoll.Park(p.(*epoll.Poller))
+		late := time.AfterFunc(20*time.Second, func() { p.Wake() })
 		if n, err := p.Wait(make([]waitctx.Event, 1), timeout); n != 0 || err != nil {
 			t.Fatalf("Wait(%v) = %d, %v, want 0, nil", timeout, n, err)
+		}
+		if !late.Stop() {
+			t.Fatalf("Wait(%v) did not end for 20s", timeout)
 		}
 		if epoll.Parked(p.(*epoll.Poller)) {
 			break

@@ -207,8 +207,12 @@ func TestWithoutTimers(t *testing.T) {
 	}
 	for _, timeout := range []time.Duration{time.Millisecond, 20 * time.Millisecond} {
 		start := time.Now()
+		late := time.AfterFunc(20*time.Second, func() { p.Wake() })
 		if n, err := p.Wait(make([]waitctx.Event, 1), timeout); n != 0 || err != nil || time.Since(start) < timeout {
 			t.Errorf("Wait(%v) = %d, %v after %v, want 0, nil", timeout, n, err, time.Since(start))
+		}
+		if !late.Stop() {
+			t.Errorf("Wait(%v) did not end for 20s", timeout)
 		}
 	}
 	if err := p.Close(); err != nil {
