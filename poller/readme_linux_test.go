@@ -24,7 +24,7 @@ func TestReadmeShowsTheCaps(t *testing.T) {
 	}
 	defer e.Close()
 	onEpoll := e.Caps()
-	onEpoll.SubMilli = true // from Linux 5.11 on; qemu-user is older in that
+	onEpoll.SubMilli = true // but in a sandbox without timerfd(2) and epoll_pwait2(2)
 	p, err := pollfd.New()
 	if err != nil {
 		t.Fatal(err)

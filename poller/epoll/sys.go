@@ -64,7 +64,8 @@ func (p *Poller) pwait2(size uintptr, timeout time.Duration) (int, unix.Errno) {
 	return int(n), 0
 }
 
-// probe finds out whether there is epoll_pwait2(2), for Caps to be true.
+// probe finds out whether there is epoll_pwait2(2), for Caps to be true where
+// there is no alarm.
 func (p *Poller) probe() {
 	_, errno := p.pwait2(1, 0)
 	p.scratch.noPwait2 = errno == unix.ENOSYS || errno == unix.EPERM
