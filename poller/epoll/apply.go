@@ -77,7 +77,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 func (p *Poller) shareLocked(i, head uint32) unix.Errno {
 	s := p.slots.At(i)
 	if head != 0 {
-		s.armed = both(s.armed, p.wantLocked(head))
+		s.armed = both(s.armed, p.wantLocked(head, p.slots.At(head).armed))
 	}
 	errno := p.ctl(p.set, unix.EPOLL_CTL_MOD, int(s.fd), maskOf(s.armed), p.cookieLocked(i))
 	if errno == 0 && head != 0 {
@@ -116,7 +116,8 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 // what a caller who closed first gets, and no error; but a dup may live.
 func (p *Poller) deleteLocked(i uint32) error {
 	s := *p.slots.At(i)
-	wasHead := *p.byFD.At(uint32(s.fd)) == i
+	first := *p.byFD.At(uint32(s.fd))
+	armed := p.slots.At(first).armed
 	p.unlinkLocked(i)
 	p.releaseLocked(i)
 	if s.is(dead) {
@@ -134,10 +135,14 @@ func (p *Poller) deleteLocked(i uint32) error {
 		}
 		return os.NewSyscallError("epoll_ctl", errno)
 	}
-	if wasHead {
+	if i == first {
 		p.slots.At(head).armed = unknown // the cookie changes, so the mask must be set again
 	}
-	if p.armLocked(head) != 0 {
+	want := armed // with a suppressed one less no less is needed
+	if !s.is(suppressed) || armed == unknown {
+		want = p.wantLocked(head, armed)
+	}
+	if p.armForLocked(head, want) != 0 {
 		p.loseLocked(s.fd)
 	}
 	return nil

@@ -45,6 +45,7 @@ type Poller struct {
 
 	free  uint32              // first slot of the free list, linked by next
 	byFD  chunks.List[uint32] // number to the first slot of its chain
+	links map[name]link       // of the chains with more
 	ghost bool                // a closed number may have left one
 	stats Stats
 
@@ -186,7 +187,9 @@ func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 		return // the kernel tells of all that this one asks for, as long as it is so
 	}
 	p.forgetArmedLocked(head)
-	p.rearms = append(p.rearms, s.fd)
+	if n := len(p.rearms); n == 0 || p.rearms[n-1] != s.fd {
+		p.rearms = append(p.rearms, s.fd)
+	}
 	if p.outer >= 0 {
 		p.flushLocked()
 	}

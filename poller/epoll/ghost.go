@@ -63,7 +63,7 @@ func (p *Poller) rebuildLocked() error {
 // moveLocked moves a chain to a new epoll set.
 func (p *Poller) moveLocked(set int, head uint32) {
 	s := p.slots.At(head)
-	want, cookie := p.wantLocked(head), p.cookieLocked(head)
+	want, cookie := p.wantLocked(head, unknown), p.cookieLocked(head)
 	errno := p.ctl(p.set, unix.EPOLL_CTL_DEL, int(s.fd), 0, 0)
 	if errno == 0 {
 		errno = p.ctl(set, unix.EPOLL_CTL_ADD, int(s.fd), maskOf(want), cookie)

@@ -35,6 +35,18 @@ const (
 
 func (s *slot) is(f flags) bool { return s.flags&f != 0 }
 
+func (s *slot) name() name { return name{s.fd, s.id} }
+
+// name tells registrations apart.
+type name struct {
+	fd int32
+	id waitctx.ID
+}
+
+// link is a slot in a chain of several, and the one before it; 0 for none. Such
+// are found by name: thousands may wait for one descriptor.
+type link struct{ index, prior uint32 }
+
 // ref names a slot and its cookie, so that it can be told from a later use.
 type ref struct{ index, gen uint32 }
 
@@ -92,10 +104,10 @@ func (p *Poller) findLocked(fd waitctx.FD, id waitctx.ID) uint32 {
 		return 0
 	}
 	i := *p.byFD.At(uint32(fd))
-	for i != 0 && p.slots.At(i).id != id {
-		i = p.slots.At(i).next
+	if i == 0 || p.slots.At(i).id == id {
+		return i
 	}
-	return i
+	return p.links[name{int32(fd), id}].index
 }
 
 // headLocked returns the slot that owns the kernel's registration of a number,
@@ -118,22 +130,51 @@ func (p *Poller) pushLocked(i uint32) {
 	}
 	first := p.byFD.At(uint32(s.fd))
 	s.next, *first = *first, i
+	if s.next != 0 {
+		p.linkLocked(s.next, i)
+		p.linkLocked(i, 0)
+	}
+}
+
+// linkLocked says what is before a slot of a chain of several.
+func (p *Poller) linkLocked(i, prior uint32) {
+	if p.links == nil {
+		p.links = make(map[name]link)
+	}
+	p.links[p.slots.At(i).name()] = link{i, prior}
 }
 
 // unlinkLocked takes a slot out of its chain.
 func (p *Poller) unlinkLocked(i uint32) {
-	at := p.byFD.At(uint32(p.slots.At(i).fd))
-	for *at != i {
-		at = &p.slots.At(*at).next
+	s := p.slots.At(i)
+	first := p.byFD.At(uint32(s.fd))
+	prior, next := p.links[s.name()].prior, s.next
+	s.next = 0
+	if prior == 0 {
+		*first = next
+	} else {
+		p.slots.At(prior).next = next
 	}
-	*at = p.slots.At(i).next
-	p.slots.At(i).next = 0
+	if prior|next == 0 {
+		return
+	}
+	delete(p.links, s.name())
+	if next != 0 {
+		p.linkLocked(next, prior)
+	}
+	if rest := p.slots.At(*first); rest.next == 0 {
+		delete(p.links, rest.name())
+	}
+	if len(p.links) == 0 {
+		p.links = nil
+	}
 }
 
-// wantLocked is what a chain needs from a slot on: what all those listening do.
-func (p *Poller) wantLocked(i uint32) waitctx.Interest {
+// wantLocked is what a chain needs from a slot on: what all those listening do. It
+// cannot be more than most, if that is known.
+func (p *Poller) wantLocked(i uint32, most waitctx.Interest) waitctx.Interest {
 	want := disarmed
-	for i != 0 {
+	for i != 0 && want != most {
 		s := p.slots.At(i)
 		if s.is(dead) {
 			break
@@ -159,8 +200,11 @@ func both(a, b waitctx.Interest) waitctx.Interest {
 
 // armLocked tells the kernel what a chain needs, if it holds something else.
 func (p *Poller) armLocked(head uint32) unix.Errno {
+	return p.armForLocked(head, p.wantLocked(head, unknown))
+}
+
+func (p *Poller) armForLocked(head uint32, want waitctx.Interest) unix.Errno {
 	s := p.slots.At(head)
-	want := p.wantLocked(head)
 	if s.armed == want {
 		return 0
 	}

@@ -30,6 +30,7 @@ func Bench(b *testing.B, open func(b *testing.B) poller.Poller) {
 	for _, n := range benchSizes(b) {
 		with(fmt.Sprintf("changes/fds=%d", n), func(b *testing.B, p poller.Poller) { benchChanges(b, p, n) })
 	}
+	with("changes/waits=10000,fds=1", benchShared)
 	with("wake", benchWake)
 	for _, n := range benchSizes(b) {
 		with(fmt.Sprintf("wait/fds=%d", n), func(b *testing.B, p poller.Poller) { benchWait(b, p, n) })
@@ -51,22 +52,48 @@ func benchSizes(b *testing.B) []int {
 // benchChanges has one batch of adds, of modifies and of deletes in each
 // operation. The metrics are per change.
 func benchChanges(b *testing.B, p poller.Poller, n int) {
-	batches := make([][]waitctx.Change, 3)
-	for _, r := range benchRegs(b, n) {
-		batches[0] = append(batches[0], r.add())
-		batches[1] = append(batches[1], r.modify(readable|writable, r.Token))
-		batches[2] = append(batches[2], r.delete())
+	batches := make([]batch, 3)
+	for i, unit := range []string{"ns/add", "ns/modify", "ns/delete"} {
+		batches[i].unit = unit
 	}
-	var took [3]time.Duration
+	for _, r := range benchRegs(b, n) {
+		batches[0].add(r.add())
+		batches[1].add(r.modify(readable|writable, r.Token))
+		batches[2].add(r.delete())
+	}
+	benchBatches(b, p, batches)
+}
+
+// benchShared is benchChanges of 10,000 waits for one descriptor, without modifies.
+func benchShared(b *testing.B, p poller.Poller) {
+	r, _ := fdtest.Pipe(b)
+	batches := []batch{{unit: "ns/add"}, {unit: "ns/delete"}}
+	for range 10_000 {
+		r := newReg(r.FD(), readable)
+		batches[0].add(r.add())
+		batches[1].add(r.delete())
+	}
+	benchBatches(b, p, batches)
+}
+
+type batch struct {
+	unit    string // of what a change costs
+	changes []waitctx.Change
+	took    time.Duration
+}
+
+func (b *batch) add(c waitctx.Change) { b.changes = append(b.changes, c) }
+
+func benchBatches(b *testing.B, p poller.Poller, batches []batch) {
 	for b.Loop() {
-		for i, batch := range batches {
+		for i := range batches {
 			start := time.Now()
-			benchApply(b, p, batch)
-			took[i] += time.Since(start)
+			benchApply(b, p, batches[i].changes)
+			batches[i].took += time.Since(start)
 		}
 	}
-	for i, unit := range []string{"ns/add", "ns/modify", "ns/delete"} {
-		b.ReportMetric(float64(took[i])/float64(b.N*n), unit)
+	for _, t := range batches {
+		b.ReportMetric(float64(t.took)/float64(b.N*len(t.changes)), t.unit)
 	}
 }
 

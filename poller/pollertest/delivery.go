@@ -2,6 +2,8 @@ package pollertest
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -281,6 +283,32 @@ var deliveryTests = []subtest{
 		s.delete(in)
 		s.expect(also, waitctx.ReadyIn)
 		s.delete(also)
+		s.silent()
+	}},
+	{"04 many waits on a number, deleted in any order", func(s *suite) {
+		r, w := fdtest.Pipe(s)
+		w.Write("x")
+		rnd := rand.New(rand.NewPCG(4, 4))
+		var all []reg
+		for range 40 {
+			all = append(all, s.add(r, readable))
+		}
+		for len(all) > 1 {
+			s.expectAll(len(all), all...)
+			for range min(3, len(all)-1) {
+				i := rnd.IntN(len(all))
+				if rnd.IntN(2) == 0 {
+					s.suppress(all[i])
+				}
+				s.delete(all[i])
+				all = slices.Delete(all, i, i+1)
+			}
+			i := rnd.IntN(len(all))
+			s.suppress(all[i])
+			s.rearm(all[i])
+		}
+		s.expect(all[0], waitctx.ReadyIn)
+		s.delete(all[0])
 		s.silent()
 	}},
 }
