@@ -42,6 +42,31 @@ func open[T testing.TB](t T) poller.Poller {
 	return p
 }
 
+// A hung-up file is ready for ever. Once nobody listens the kernel is told so, and
+// the set holds nothing that would end its next sleep.
+func TestTheKernelIsToldThatNobodyListens(t *testing.T) {
+	p := open(t)
+	defer p.Close()
+	r, w := fdtest.Pipe(t)
+	c := waitctx.Change{Op: waitctx.OpAdd, ID: 1, FD: r.FD(), Interest: waitctx.Readable}
+	if err := p.Apply([]waitctx.Change{c}); err != nil {
+		t.Fatalf("Apply() = %v, want nil", err)
+	}
+	w.HangUp()
+	dst := make([]waitctx.Event, 1)
+	if n, err := p.Wait(dst, -1); n != 1 || err != nil {
+		t.Fatalf("Wait() = %d, %v after a hang-up, want 1, nil", n, err)
+	}
+	p.Suppress(c.FD, c.ID)
+	if n, err := p.Wait(dst, 0); n != 0 || err != nil {
+		t.Fatalf("Wait() = %d, %v, want 0, nil", n, err)
+	}
+	set := []unix.PollFd{{Fd: int32(epoll.Set(p.(*epoll.Poller))), Events: unix.POLLIN}}
+	if n, err := unix.Poll(set, 0); n != 0 || err != nil {
+		t.Errorf("poll(2) of the set = %d, %v, want 0, nil", n, err)
+	}
+}
+
 // A number that was closed without a delete may be anything by the time of the
 // delete, also what epoll refuses, or the poller's own.
 func TestDeleteOfANumberThatIsSomethingElse(t *testing.T) {

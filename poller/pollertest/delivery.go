@@ -128,6 +128,22 @@ var deliveryTests = []subtest{
 		s.rearm(reg)
 		s.expect(reg, waitctx.ReadyIn)
 	}},
+	{"06 two are rearmed at once", func(s *suite) {
+		a, aw := fdtest.Pipe(s)
+		b, bw := fdtest.Pipe(s)
+		regs := []reg{s.add(a, readable), s.add(b, readable)}
+		aw.Write("x")
+		bw.Write("x")
+		s.expectAll(2, regs...)
+		for _, r := range regs {
+			s.suppress(r)
+		}
+		s.silent()
+		for _, r := range regs {
+			s.rearm(r)
+		}
+		s.expectAll(2, regs...)
+	}},
 	{"07 dst beyond n is untouched", func(s *suite) {
 		r, w := fdtest.Pipe(s)
 		mark := waitctx.Event{Token: 0xdead, Ready: 0x8000}
