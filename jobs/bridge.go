@@ -49,11 +49,11 @@ type received[T any] struct {
 	ok, done bool
 }
 
-// Recv receives from a Go channel, pausing j, and a goroutine in its place, while
-// that is empty; ok is false if it is closed. A job of the same loop should use a
-// Chan, which needs no goroutine. When j is stopped meanwhile Recv returns why,
-// unless a value was received by then: none is lost. Outside a job it is the
-// receive itself.
+// Recv receives from a Go channel. While that is empty it pauses j, and has a
+// goroutine receive in its place; ok is false if the channel is closed. Between jobs
+// of one loop use a Chan, which needs no goroutine. When j is stopped meanwhile Recv
+// returns why, unless a value was received by then: none is lost. Outside a job it
+// is the receive itself.
 func Recv[T any](j Job, ch <-chan T) (v T, ok bool, err error) {
 	t, err := j.loop()
 	switch {

@@ -40,22 +40,25 @@
 //	jobs.Await(j, fn)        blocking work, done on another goroutine
 //	m.Lock(j), ch.Recv(j)    another job of the loop
 //
-// Once a job was cancelled every wait, which is what would pause it, returns what
-// Cancel was given, ErrCanceled if that was nil, and under GoContext and Do the
-// context's cause. It returns ErrClosed once the scheduler was closed, and
-// os.ErrDeadlineExceeded past the job's deadline. Then the job is to return: after
-// 1,000 more waits it is ended by runtime.Goexit, which runs what it deferred. One
-// that has to wait for its end in order, as to stop a child and then to kill it, is
-// not cancelled but told: by its Waker, or a Chan.
+// A job is stopped by Cancel, by its deadline, by the end of the context of
+// GoContext or Do, and by the Scheduler's Close. From then on each call that would
+// pause it returns why: what Cancel was given, or ErrCanceled for nil;
+// os.ErrDeadlineExceeded; the context's cause; ErrClosed. Then the job is to return:
+// after 1,000 more such calls it is ended by runtime.Goexit, which runs what it
+// deferred. A job that has to wait on its way out, as to stop a child process and
+// then to kill it, is told by its Waker or a Chan instead of being cancelled.
 //
 // A [Watch] is a context that outlives jobs: readiness starts one, so that what
 // is at rest has no stack.
 //
 // # Rules
 //
+// What is "loop only" may be called in a job, in a function of Post, and between
+// turns by the goroutine that runs them: anywhere else it is a data race.
+//
 // Mutex, Cond, Semaphore, WaitGroup, Chan and Tasks are for jobs of one scheduler,
-// which run one at a time: a call from another goroutine is a data race. In a
-// function of Post, with the zero Job, what need not pause succeeds.
+// which run one at a time, and are loop only. In a function of Post, with the zero
+// Job, what need not pause succeeds.
 //
 // Jobs must not block: that stops their loop ([WithWatchdog] tells of it). A job
 // must not be resumed or paused inside a C callback, nor lock its thread.

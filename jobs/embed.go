@@ -8,12 +8,12 @@ import (
 	"bide/waitctx"
 )
 
-// FD returns a descriptor that is readable while RunOnce(0) has something to do,
-// runnable jobs and posts included, and now and then for nothing, for a host's
-// own loop; false if the backend has none (see Caps.Nestable), as on Windows: use
-// OnReady there. The descriptor is the poller's: it is watched, never read or
-// closed, until Close, which the host calls between turns, as it is not told of
-// another's.
+// FD returns a descriptor for a host's own loop to watch. It is readable while
+// RunOnce(0) has something to do, runnable jobs and posts included, and now and
+// then for nothing. FD returns false if the backend has none (see Caps.Nestable),
+// as on Windows: use OnReady there. The descriptor is the poller's: never read or
+// close it, and watch it no longer than until Close. The host calls Close itself,
+// between turns, since it would not be told if another goroutine did.
 //
 // It tells neither of timers nor of what the host itself does between turns,
 // such as making a Watch: before the host sleeps it asks Next, and sleeps no

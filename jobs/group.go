@@ -32,7 +32,8 @@ func NewGroup(n int, opts ...Option) (*Group, error) {
 func (g *Group) Schedulers() []*Scheduler { return g.loops }
 
 // Run runs every loop on a goroutine of its own, until ctx is done or a loop
-// fails; then the others end too. It returns the first error.
+// fails; then the others end too. It returns ctx's cause or the first error, and
+// nil once all loops were closed.
 func (g *Group) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -31,19 +31,20 @@ var (
 // goes stale when the job ends. The zero Job stands for "outside a job", where
 // Pause succeeds at once, so that the same code runs synchronously.
 //
-// Cancel of a Scheduler's job may be called from any goroutine. Everything else
-// belongs to the job itself or, where a method says so, to the goroutine that runs
-// the loop or the Pool. What would pause fails with waitctx.ErrBusy where another
-// job of the Scheduler calls it, or panics with that in Pause.
+// Cancel of a Scheduler's job may be called from any goroutine. All other methods
+// are the job's own to call or, where they say so, loop only. Methods that would
+// pause return waitctx.ErrBusy if another job of the Scheduler calls them; Pause
+// may panic with it.
 type Job struct {
 	t   *task
 	gen uint32
 }
 
-// Valid reports whether the job has not ended. Loop goroutine only.
+// Valid reports whether the job has not ended. Loop only.
 func (j Job) Valid() bool { return j.t != nil && j.t.gen == j.gen }
 
-// Scheduler returns the scheduler the job runs on, or nil.
+// Scheduler returns the scheduler the job runs on: nil in a Pool, outside a job,
+// and once the job has ended.
 func (j Job) Scheduler() *Scheduler {
 	if !j.Valid() {
 		return nil
@@ -124,11 +125,12 @@ func (j Job) UnblockPause() {
 }
 
 // Pause pauses the job until it is resumed: by Resume, or on a Scheduler by
-// readiness of any wait of its context, which are those of Job.Wait too, unless a
-// Watch started the job: Forget them first. On a Scheduler it returns the kernel's
-// error if that refused a wait that the job did not await; of several one, and
-// WaitCtx.Err has each. Outside a job, and while pauses are blocked, it returns nil
-// at once. A resume need not mean that anything is ready: look again.
+// readiness of any wait of its context. Unless a Watch started the job these include
+// what Job.Wait registered: Forget it, if it is not to resume the job. On a Scheduler
+// Pause returns the kernel's error if a wait is refused, or was before, while nobody
+// awaited it; of several the first, and WaitCtx.Err has each. Outside a job, and
+// while pauses are blocked, it returns nil at once. A resume need not mean that
+// anything is ready: look again.
 func (j Job) Pause() (err error) {
 	// In this form it is just cheap enough for the compiler to inline it, which
 	// saves a frame between the switch and the job: see task.block.
@@ -139,11 +141,11 @@ func (j Job) Pause() (err error) {
 	return
 }
 
-// Cancel makes every wait of the job return err, ErrCanceled if nil, from now on:
-// all that would pause it. The first cancel counts. A job that ended is left
-// alone. On a Scheduler any goroutine may call it, and a wait under way ends when
-// the loop next takes what was posted. In a Pool it is for the Pool's goroutine,
-// and the job hears of it when it is resumed.
+// Cancel stops the job: from now on each call that would pause it returns err, or
+// ErrCanceled if that is nil. The first cancel counts, and a job that has ended is
+// left alone. On a Scheduler any goroutine may call it, and a pause under way ends
+// in the loop's next turn. In a Pool it is for the Pool's goroutine, and the job
+// hears of it when it is resumed.
 func (j Job) Cancel(err error) {
 	if j.t == nil {
 		return

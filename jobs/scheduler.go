@@ -169,7 +169,7 @@ func (s *Scheduler) at(t time.Time) int64 {
 }
 
 // Buffer lends the loop's scratch buffer of 64 KiB. It is the caller's until
-// its job next pauses or returns. Loop goroutine only.
+// its job next pauses or returns. Loop only.
 func (s *Scheduler) Buffer() []byte {
 	if s.buffer == nil {
 		s.buffer = make([]byte, bufferSize)
@@ -178,12 +178,12 @@ func (s *Scheduler) Buffer() []byte {
 }
 
 // Close cancels every job, lets them unwind, closes what is still watched, and
-// closes the poller. A job that has not begun begins, and its waits fail; a function
-// of Await is not waited for. It must not be called on the loop, by a job, a Cleanup,
-// or a function of Post or WithErrors, which it would wait for. If Run or RunOnce is
-// under way, the jobs unwind there, and Close returns once it has. Otherwise
-// they do here: for a locked loop that has to be its own goroutine (see
-// Threads). Closing again does nothing.
+// closes the poller, unless that is WithPoller's. A job that has not begun begins,
+// and its waits fail; a function of Await is not waited for. Close must not be
+// called by a job, a Cleanup, or a function of Post or WithErrors: it would wait for
+// its caller. If Run or RunOnce is under way, the jobs unwind there, and Close
+// returns once that has returned. Otherwise they unwind in Close: a locked loop's
+// own goroutine has to call it then (see Threads). Closing again does nothing.
 func (s *Scheduler) Close() error {
 	s.mu.Lock()
 	if s.closed.Swap(true) {

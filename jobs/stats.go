@@ -13,7 +13,7 @@ type Stats struct {
 	Resumes   uint64
 	Turns     uint64
 	Events    uint64
-	Unawaited uint64 // events nobody awaited, suppressed since
+	Unawaited uint64 // events nobody awaited
 	Stale     uint64 // events of a registration that had ended
 	LateWakes uint64 // wakes and cancels of jobs that had ended
 }

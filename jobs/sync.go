@@ -68,10 +68,11 @@ func (m *Mutex) Unlock() {
 }
 
 // Cond is a condition variable for jobs of one scheduler. Since jobs run one at
-// a time it needs no lock; test the condition in a loop.
+// a time it needs no lock; test the condition in a loop. The zero value is ready
+// for use.
 type Cond struct{ q queue }
 
-// Wait pauses the job until Signal or Broadcast.
+// Wait pauses the job until Signal or Broadcast, or returns why it was stopped.
 func (c *Cond) Wait(j Job) error {
 	t, err := j.loop()
 	if err != nil {
@@ -94,7 +95,8 @@ func (c *Cond) Broadcast() {
 	}
 }
 
-// Semaphore bounds how many jobs do something at a time.
+// Semaphore bounds how many jobs of one scheduler do something at a time. Make one
+// with [NewSemaphore]: the zero value has no place.
 type Semaphore struct {
 	free int
 	q    queue
@@ -103,7 +105,8 @@ type Semaphore struct {
 // NewSemaphore returns a semaphore of n places.
 func NewSemaphore(n int) *Semaphore { return &Semaphore{free: n} }
 
-// Acquire takes a place, pausing until there is one.
+// Acquire takes a place, pausing j until there is one, or returns why the job was
+// stopped while it waited.
 func (s *Semaphore) Acquire(j Job) error {
 	t, err := j.loop()
 	if err != nil {
@@ -127,7 +130,7 @@ func (s *Semaphore) Release() {
 	}
 }
 
-// WaitGroup waits for jobs to be done.
+// WaitGroup waits for jobs of one scheduler to be done. The zero value counts none.
 type WaitGroup struct {
 	n int
 	q queue
@@ -147,7 +150,8 @@ func (w *WaitGroup) Add(n int) {
 // Done is Add(-1).
 func (w *WaitGroup) Done() { w.Add(-1) }
 
-// Wait pauses the job until the count is zero, or has been meanwhile.
+// Wait pauses the job until the count is or was zero, or returns why it was
+// stopped.
 func (w *WaitGroup) Wait(j Job) error {
 	if w.n == 0 {
 		return nil

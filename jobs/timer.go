@@ -102,7 +102,7 @@ func (s *Scheduler) untilTimer() time.Duration {
 // Next returns when a turn is due at the latest, for a host that computes its
 // own timeout; false if only an event can bring that about. It is now if jobs
 // are runnable, if something was posted, or if waits were changed between
-// turns, and otherwise the time of the next timer. Loop goroutine only.
+// turns, and otherwise the time of the next timer. Loop only.
 func (s *Scheduler) Next() (time.Time, bool) {
 	if s.runnables() > 0 || len(s.dirty) > 0 || s.posted.Load() {
 		return time.Now(), true

@@ -11,8 +11,8 @@ import (
 // Watch keeps a WaitCtx registered for longer than a job: the stackless rest.
 // While no job is active on it nothing but the registration exists; readiness
 // starts a pooled job, and when that returns its stack goes back. It is a small
-// comparable value whose zero value stands for none. Its methods belong to the
-// loop: call them from a job, from Post, or before Run.
+// comparable value whose zero value stands for none. Its methods are loop only, or
+// for before Run.
 type Watch struct{ src *source }
 
 // Watch binds wc and registers its waits at the end of the turn. Each time one
@@ -21,7 +21,7 @@ type Watch struct{ src *source }
 // started again, at most once a turn (of waitctx.Edge see SetDrained). It is also
 // started when the kernel refuses a wait, and its Reason is why. A nil fn starts
 // nothing: jobs wait with Watch.Wait. waitctx.ErrBusy means that wc is bound
-// already. It is called where Watch's methods may be.
+// already. Loop only, or before Run.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
 	if wc == nil {
 		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")
@@ -34,9 +34,9 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 }
 
 // Wait pauses j until a wait of w is ready. Several jobs may wait; all are
-// resumed. It returns the kernel's error if that refused a wait, also before, when
-// none of them waited; os.ErrDeadlineExceeded past w's deadline and ErrCanceled
-// once w was stopped.
+// resumed. It returns the kernel's error if a wait is refused, or was before, while
+// nobody waited; os.ErrDeadlineExceeded past w's deadline; ErrCanceled once w was
+// stopped; or why j was stopped.
 func (w Watch) Wait(j Job) error {
 	t, err := j.loop()
 	if err != nil {

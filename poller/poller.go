@@ -40,6 +40,8 @@ type Poller interface {
 	//   - An add of an ID that is held is ErrExists. One of a descriptor that
 	//     is not open is EBADF, and one of a file that cannot be watched
 	//     ErrNotPollable (see Caps.Files). What failed is not held.
+	//   - An interest in Priority is errors.ErrUnsupported, in an add or a
+	//     modify, if Caps.Priority is false.
 	//   - A modify replaces interest and token. A modify or delete of an ID
 	//     that is not held is ErrNotFound.
 	//   - A delete of a registration whose descriptor was closed already

@@ -20,20 +20,21 @@ const (
 	Silent                        // registered for hang-up and error only
 )
 
-// Edge goes beside Readable or Writable. It is a promise, which lets a poller tell
-// readiness once and not as long as it lasts: before it awaits the descriptor
-// again, the consumer reads, or writes, until a call would block or has moved less
-// than it was given. What comes later is told. A poller may tell more, and does
-// without Caps.Edges. It looks anew when a registration is added, modified or
-// rearmed. Once it has told of an end of the stream, an error or urgent data, which
-// may all hide behind a short read, it goes on without Edge until the next modify.
+// Edge goes beside Readable or Writable, and lets a poller tell readiness once
+// instead of as long as it lasts. In exchange the consumer promises to drain:
+// before it awaits the descriptor again, it reads or writes until a call would block
+// or has moved less than it was given. What comes after that is told.
 //
-// It is for stream sockets and pipes, whose short reads mean what epoll(7) says of
-// them. Of a Unix socket, whose reads end where descriptors were passed, and of MPTCP
-// only a call that would block counts. Nobody else may take urgent data meanwhile: what
-// comes after it would hide behind a short read, and the event no longer say so.
-// A Scheduler's Watch has SetDrained for a consumer that cannot promise, but sees when
-// nothing is left.
+// A poller may tell more often, and one without Caps.Edges ignores Edge. A poller
+// looks anew when a registration is added, modified or rearmed. An end of the
+// stream, an error and urgent data may hide behind a short read: once one of them
+// was told, the registration goes on without Edge until the next modify.
+//
+// Edge is for stream sockets and pipes. For Unix sockets, whose reads end where
+// descriptors were passed, and for MPTCP a short read proves nothing: only a call
+// that would block ends the draining. Nobody else may take urgent data from the
+// descriptor. A consumer that cannot promise to drain, but sees when nothing is
+// left, has Watch.SetDrained of package jobs.
 const Edge = Silent << 1
 
 // Kind tells Windows what sort of handle a wait is for. Other systems have
@@ -86,7 +87,7 @@ const (
 	ReadyOut                      // writing will not block
 	ReadyPri                      // out-of-band data
 	ReadyErr                      // an error is pending (SO_ERROR)
-	ReadyHup                      // of a socket both directions are shut down, of a pipe the other end
+	ReadyHup                      // of a socket both directions are shut down, of a pipe the other end is closed
 	ReadyRdHup                    // the peer sent its last byte
 	ReadyClosed                   // the file is gone: closed without a delete, and its number used again
 )
@@ -112,7 +113,7 @@ const (
 type Caps struct {
 	Name      string     // of the backend's package
 	Files     FilePolicy // regular files and directories
-	Waitables bool       // Windows events, processes, timers
+	Waitables bool       // handles of Kind Waitable, on Windows
 	Pipes     bool       // anonymous pipes; true on every Unix
 	Nestable  bool       // FD returns a descriptor
 	SeesReuse bool       // a closed and reused number is noticed when it is added again
@@ -124,7 +125,8 @@ type Caps struct {
 // Errors that pollers share. They live here so that a backend imports neither
 // package poller nor another backend.
 var (
-	// ErrBusy: a second goroutine called Wait, or a second job took a WaitCtx.
+	// ErrBusy: a second goroutine called Wait, or a second job or consumer took a
+	// WaitCtx.
 	ErrBusy = errors.New("waitctx: busy: one at a time")
 	// ErrClosed: the WaitCtx or the poller was closed.
 	ErrClosed = errors.New("waitctx: closed")

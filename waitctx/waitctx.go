@@ -22,7 +22,8 @@ type Wait struct {
 	Cleanup func(key any, w Wait)
 }
 
-// MaxWaits is how many waits one context holds at a time.
+// MaxWaits is how many waits one context holds at a time, those included whose
+// delete was not acknowledged yet.
 const MaxWaits = 1<<placeBits - 1
 
 const (
@@ -505,8 +506,9 @@ func (c *WaitCtx) All() iter.Seq2[any, Wait] {
 // Len is the number of waits, those not yet reported included.
 func (c *WaitCtx) Len() int { return int(c.live) }
 
-// Err says why the kernel refused the wait that was under key, until the key
-// is set again.
+// Err returns why the kernel refused the wait under key, or a change of its
+// interest; nil if it refused neither. The error is kept until the key is set
+// again.
 func (c *WaitCtx) Err(key any) error {
 	if c.more == nil || !canCompare(key) {
 		return nil

@@ -69,8 +69,9 @@ func (c *Conn) RemoteAddr() net.Addr { return c.ec.RemoteAddr() }
 // Go, for Opened and Data, starts fn as the connection's job and, unless called
 // from a job, runs it until it pauses on something that is not there yet. It
 // reports whether fn has returned; if not, Data is called again when it has. A
-// connection has one job at a time, Handle's included (waitctx.ErrBusy). A job that fails closes its connection, and when the
-// connection is closed its waits return jobs.ErrCanceled.
+// connection has one job at a time, Handle's included (waitctx.ErrBusy). A job that
+// fails closes its connection, and when the connection is closed its waits return
+// jobs.ErrCanceled.
 func (c *Conn) Go(fn func(jobs.Job) error) (ended bool, err error) {
 	switch {
 	case c.closed || c.closing:
@@ -130,8 +131,8 @@ func (c *Conn) excuse(err error) error {
 	return err
 }
 
-// Write queues p. It never pauses: it is written when the callback or the job's
-// turn ends, or by Flush.
+// Write queues p, and never pauses: p is written when the callback or the job's
+// turn ends, or by Flush. After Close it returns net.ErrClosed.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.closed || c.closing {
 		return 0, net.ErrClosed
@@ -156,7 +157,9 @@ func (c *Conn) Flush(j jobs.Job) error {
 }
 
 // Read reads what has arrived after what Data has taken or Handle was given,
-// pausing j, the connection's job, until there is something.
+// pausing j, the connection's job, until there is something. Once the connection is
+// closed, by the peer too, it returns jobs.ErrCanceled or net.ErrClosed; io.EOF it
+// never returns.
 func (c *Conn) Read(j jobs.Job, p []byte) (int, error) {
 	if !c.live || j != c.job {
 		return 0, errNotOwn

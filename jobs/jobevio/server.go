@@ -26,7 +26,7 @@ var (
 	ErrStopped = errors.New("jobevio: evio has stopped: an accept failed")
 	// ErrDescriptors: a connection was refused because few descriptors are left.
 	ErrDescriptors = errors.New("jobevio: connection refused: few descriptors left")
-	// ErrInput: more arrived while a job was paused than Server.MaxInput.
+	// ErrInput: a connection held more than Server.MaxInput, and was closed.
 	ErrInput = errors.New("jobevio: too much input while a job is paused")
 )
 
@@ -59,14 +59,14 @@ type Server struct {
 	Data func(c *Conn, in []byte) int
 
 	// Handle takes Data's place. It is given what has arrived, handles the request
-	// that begins with, and returns how long that was; 0 says that it is not
-	// complete, and has to come again with more. Each call is a job of its own,
+	// at its front, and returns that request's length; 0 says that the request is
+	// not complete, and has to come again with more. Each call is a job of its own,
 	// which may pause, and costs no switch if it does not. The connection's next
 	// request waits until it has returned, so that answers keep their order; an
 	// error closes the connection. in is the call's until it returns.
 	//
-	// Answers are written once the requests that are there are done or wait, or by
-	// Flush.
+	// Answers are written once all requests that have arrived are done or paused, or
+	// by Flush.
 	Handle func(j jobs.Job, c *Conn, in []byte) (int, error)
 
 	// Closed is called when a connection of Opened is closed, after its job

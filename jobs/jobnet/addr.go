@@ -130,7 +130,7 @@ func (e *ends) network() string {
 // LocalAddr returns the socket's own address.
 func (e *ends) LocalAddr() net.Addr { return e.local().addr() }
 
-// RemoteAddr returns the peer's.
+// RemoteAddr returns the peer's address.
 func (e *ends) RemoteAddr() net.Addr { return e.remote().addr() }
 
 // toItself reports whether a socket was connected to itself, which TCP allows

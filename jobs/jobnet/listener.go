@@ -269,8 +269,8 @@ func (l *Listener) SetUnlinkOnClose(unlink bool) { l.unlinks.Store(unlink && l.p
 
 // Close ends the listener; waiting calls and later ones return net.ErrClosed. The
 // path of a Unix socket that Listen made is unlinked. The address is free once the
-// poller has let go of the descriptor, at the end of the loop's turn. What the kernel
-// had queued is reset: TryAccept takes it before.
+// poller has let go of the descriptor, at the end of the loop's turn. Connections that
+// nobody has accepted are reset: TryAccept takes them before.
 func (l *Listener) Close() error {
 	if !l.closeLater() {
 		return l.opError("close", net.ErrClosed)

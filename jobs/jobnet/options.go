@@ -32,23 +32,23 @@ func (c *Conn) SetKeepAlive(keepalive bool) error {
 }
 
 // SetLinger sets SO_LINGER as net.TCPConn has it: sec < 0 for the system's
-// default, 0 to discard what was not sent. A close that lingers for longer
-// holds the loop meanwhile.
+// default, 0 to discard what was not sent. With sec > 0 the close blocks the loop
+// for as long as it lingers.
 func (c *Conn) SetLinger(sec int) error {
 	return c.opError("set", c.control(func(fd int) error { return sysLinger(fd, sec) }))
 }
 
 // File returns a duplicate of the descriptor, for another process or for
-// net.FileConn. Both are closed by themselves. What one of them reads the other
-// does not see.
+// net.FileConn. Each is closed on its own. What one of them reads the other does
+// not see.
 func (c *Conn) File() (*os.File, error) {
 	f, err := c.file(c.network())
 	return f, c.opError("file", err)
 }
 
 // File returns a duplicate of the descriptor, for another process or for
-// net.FileListener. Both are closed by themselves, and accept from one queue.
-// The close of a Unix listener unlinks its path still.
+// net.FileListener. Each is closed on its own, and both accept from one queue.
+// Closing a Unix Listener still unlinks its path.
 func (l *Listener) File() (*os.File, error) {
 	f, err := l.file(l.addr.Network())
 	return f, l.opError("file", err)

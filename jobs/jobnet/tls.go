@@ -10,9 +10,12 @@ import (
 )
 
 // TLSConn is a stock crypto/tls connection whose rest needs no stack: between
-// calls it is a tls.Conn, and no buffer of this package's. Its methods belong
-// to the loop. Of the Conn beneath, data is the TLSConn's alone, and so is
-// Close.
+// calls it is a tls.Conn, and no buffer of this package's. Its methods are loop
+// only. The Conn beneath is read, written and closed through the TLSConn alone.
+//
+// The buffers of a tls.Conn are taken away while they are empty. They are
+// unexported fields, found by name and type when the program starts; where they
+// are missing crypto/tls keeps them.
 //
 // Jobs wait only outside crypto/tls. So one that reads and one that writes do
 // not hold each other up, whatever the peer does.

@@ -23,9 +23,9 @@
 // than a millisecond it keeps its processor instead, and lets others run every
 // two milliseconds; not where there are more pollers than GOMAXPROCS.
 //
-// A poller has four descriptors, and a fifth once it has slept: the set, an
-// eventfd for Wake, a timerfd for the end of a Wait and one for those two
-// milliseconds, and a duplicate of the set.
+// A poller has four descriptors: the set, an eventfd for Wake, a timerfd for the
+// end of a Wait and one for those two milliseconds. Once it has parked it has a
+// duplicate of the set besides, and once FD was called the set that FD returns.
 //
 // A file that is closed while a dup of it lives stays registered, under a
 // number that cannot reach it any more: a ghost. Its events carry a dead

@@ -17,8 +17,8 @@ import (
 
 // Poller waits by epoll(7). Make one with [New].
 //
-// Apply, Wake, FD, Stats and Close may be called from any goroutine, also while
-// another one is in Wait. Suppress and Rearm belong to the goroutine that
+// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
+// while another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
 	mu      sync.Mutex   // guards everything below; the wake's own lock is taken inside it

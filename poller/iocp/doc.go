@@ -44,8 +44,8 @@
 //
 // A socket that is closed with a poll outstanding is told as ReadyClosed. That
 // a number was closed and used again cannot be seen in general
-// (Caps.SeesReuse). ReadyHup means a reset; after a shutdown of both directions
-// a socket is only ReadyRdHup.
+// (Caps.SeesReuse). Of a socket ReadyHup means a reset; after a shutdown of both
+// directions it is only ReadyRdHup.
 //
 // Timeouts are whole milliseconds, rounded up. The port cannot be waited for by
 // another loop, so that FD has nothing to return.

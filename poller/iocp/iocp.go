@@ -12,8 +12,8 @@ import (
 
 // Poller waits by a completion port. Make one with [New].
 //
-// Apply, Wake, FD, Stats and Close may be called from any goroutine, also while
-// another one is in Wait. Suppress and Rearm belong to the goroutine that
+// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
+// while another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
 	sys    system

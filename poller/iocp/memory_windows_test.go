@@ -31,7 +31,7 @@ func bytesOf(ops []op) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&ops[0])), uintptr(len(ops))*unsafe.Sizeof(ops[0]))
 }
 
-// Invariant 55: after Close the kernel writes no more to the memory of polls,
+// After Close the kernel writes no more to the memory of polls,
 // whatever becomes of their sockets.
 func TestNoWriteAfterClose(t *testing.T) {
 	sys, err := openSystem()

@@ -30,7 +30,7 @@ type source struct {
 	poll uint32  // the outstanding one, or 0
 
 	wait  waitable // of a waitable
-	place uint32   // in waits
+	place uint32   // in places
 	armed bool     // its packet will come
 
 	pipe int // index in pipes, of a pipe

@@ -135,8 +135,8 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 }
 
 // deliverLocked turns fetched packets into events, and reports whether Wake was
-// among them. What finds no place goes to the backlog. fresh
-// says that no packet can be older than this Wait.
+// among them. What finds no place goes to the backlog. fresh says that no packet
+// can be older than this Wait.
 func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, fresh bool) (n int, woke bool) {
 	p.judge.reset()
 	for _, row := range p.rows[:rows] {

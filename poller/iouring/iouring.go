@@ -21,8 +21,8 @@ const (
 
 // Poller waits by io_uring(7). Make one with [New].
 //
-// Apply, Wake, FD, Stats and Close may be called from any goroutine, also while
-// another one is in Wait. Suppress and Rearm belong to the goroutine that
+// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
+// while another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
 	closed atomic.Bool  // set under mu

@@ -19,8 +19,8 @@ import (
 
 // Poller waits by kqueue(2). Make one with [New].
 //
-// Apply, Wake, FD, Stats and Close may be called from any goroutine, also while
-// another one is in Wait. Suppress and Rearm belong to the goroutine that
+// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
+// while another one is in Wait. Suppress and Rearm belong to the goroutine that
 // waits.
 type Poller struct {
 	sys    kqsys.Sys

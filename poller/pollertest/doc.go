@@ -15,8 +15,8 @@
 //		return p
 //	}
 //
-// Subtests are named by the numbers of the invariants they hold the backend
-// to. What a backend declares in its Caps decides what is expected of it, so
-// that the declaration is tested too. The stress of reused numbers lasts 2 s,
-// or as long as the environment variable BIDE_STRESS says (make stress: 30 s).
+// Subtests of one number hold the backend to one rule. What a backend declares in
+// its Caps decides what is expected of it, so that the declaration is tested too.
+// The stress of reused numbers lasts 2 s, or as long as the environment variable
+// BIDE_STRESS says (make stress: 30 s).
 package pollertest

@@ -109,7 +109,7 @@ func (m *Memory) indexLocked(id waitctx.ID) int {
 	return slices.IndexFunc(m.regs, func(r *memoryReg) bool { return r.ID == id })
 }
 
-// Wait reports what was said to be ready, as package poller has it.
+// Wait stores in dst what SetReady said is ready, as poller.Poller has it.
 func (m *Memory) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -195,7 +195,8 @@ func filter(ready waitctx.Ready, i waitctx.Interest) waitctx.Ready {
 	return told
 }
 
-// Wake makes the Wait under way return, or else the next one.
+// Wake makes the Wait under way return, or else the next one. After Close it
+// returns waitctx.ErrClosed.
 func (m *Memory) Wake() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -215,10 +216,10 @@ func (m *Memory) interrupt() {
 	}
 }
 
-// Suppress silences a registration until Rearm.
+// Suppress keeps a registration silent until Rearm.
 func (m *Memory) Suppress(_ waitctx.FD, id waitctx.ID) { m.setSuppressed(id, true) }
 
-// Rearm undoes Suppress.
+// Rearm ends Suppress.
 func (m *Memory) Rearm(_ waitctx.FD, id waitctx.ID) { m.setSuppressed(id, false) }
 
 func (m *Memory) setSuppressed(id waitctx.ID, on bool) {
@@ -229,7 +230,8 @@ func (m *Memory) setSuppressed(id waitctx.ID, on bool) {
 	}
 }
 
-// Caps declares what a number can do.
+// Caps says what the poller can do. Descriptors are mere numbers, so there is no
+// FD, no reuse to see, and no out-of-band data.
 func (m *Memory) Caps() waitctx.Caps {
 	return waitctx.Caps{Name: "memory", Files: waitctx.FilesReady, Pipes: true, SubMilli: true}
 }
@@ -237,7 +239,8 @@ func (m *Memory) Caps() waitctx.Caps {
 // FD returns false.
 func (m *Memory) FD() (waitctx.FD, bool) { return waitctx.BadFD, false }
 
-// Close makes a Wait under way return waitctx.ErrClosed, once it has left.
+// Close makes the Wait under way return waitctx.ErrClosed, and waits until it has.
+// Closing again does nothing.
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	if m.closed {

@@ -18,4 +18,8 @@
 //     number was used again before the next Wait, poll(2) cannot tell, and the
 //     registration hears of the new file.
 //   - There is no descriptor that another loop could watch.
+//
+// POSIX has no POLLRDHUP and no ppoll(2). So outside Linux waitctx.ReadyRdHup is
+// not told, only the end of file as waitctx.ReadyIn, and timeouts are whole
+// milliseconds, rounded up.
 package pollfd

@@ -16,8 +16,9 @@ import (
 
 // Poller waits by poll(2). Make one with [New].
 //
-// Apply, Wake and Close may be called from any goroutine, also while another
-// one is in Wait. Suppress and Rearm belong to the goroutine that waits.
+// Apply, Wake, Caps, FD and Close may be called from any goroutine, also while
+// another one is in Wait. Suppress and Rearm belong to the goroutine that
+// waits.
 type Poller struct {
 	wake pipe
 
@@ -132,7 +133,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 }
 
 // Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one.
+// Wait between them count as one. After Close it returns waitctx.ErrClosed.
 func (p *Poller) Wake() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,10 +145,10 @@ func (p *Poller) Wake() error {
 	return nil
 }
 
-// Suppress silences a registration until Rearm: the next Wait leaves it out.
+// Suppress keeps a registration silent until Rearm: the next Wait leaves it out.
 func (p *Poller) Suppress(_ waitctx.FD, id waitctx.ID) { p.setSuppressed(id, true) }
 
-// Rearm undoes Suppress. What is ready by then is reported by the next Wait.
+// Rearm ends Suppress. If the registration is ready, the next Wait tells.
 func (p *Poller) Rearm(_ waitctx.FD, id waitctx.ID) { p.setSuppressed(id, false) }
 
 // Caps says what poll(2) can do.
@@ -164,8 +165,8 @@ func (p *Poller) Caps() waitctx.Caps {
 // FD returns false: poll(2) has no descriptor of its own.
 func (p *Poller) FD() (waitctx.FD, bool) { return waitctx.BadFD, false }
 
-// Close makes a Wait under way return waitctx.ErrClosed and frees the
-// poller's descriptors once it has. Closing again does nothing.
+// Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
+// and closes the poller's descriptors. Closing again does nothing.
 func (p *Poller) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
