@@ -404,8 +404,8 @@ func TestWaitKeyAwaitsOneWait(t *testing.T) {
 		m.SetReady(1, waitctx.ReadyIn) // and stays so
 		turn(3)
 		until(t, s)
-		if got != nil || refused != waitctx.ErrNotFound {
-			t.Errorf("WaitKey() = %v, and %v for a key that is not set; want nil, ErrNotFound", got, refused)
+		if got != nil || refused != waitctx.ErrNoKey {
+			t.Errorf("WaitKey() = %v, and %v for a key that is not set; want nil, ErrNoKey", got, refused)
 		}
 	})
 }

@@ -320,8 +320,8 @@ func TestWaitKeyInAPool(t *testing.T) {
 		return j.WaitKey("a")
 	}, jobs.Paused)
 	mustResume(t, j, jobs.Finished)
-	if missing != waitctx.ErrNotFound {
-		t.Errorf("WaitKey() of a key that is not set = %v, want ErrNotFound", missing)
+	if missing != waitctx.ErrNoKey {
+		t.Errorf("WaitKey() of a key that is not set = %v, want ErrNoKey", missing)
 	}
 	var outside jobs.Job
 	if err := outside.WaitKey("a"); err != nil {

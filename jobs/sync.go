@@ -33,13 +33,12 @@ type Mutex struct {
 
 // Lock locks m, or returns why the job was stopped while it waited.
 func (m *Mutex) Lock(j Job) error {
+	if m.TryLock() {
+		return nil
+	}
 	t, err := j.loop()
 	if err != nil {
 		return err
-	}
-	if !m.locked {
-		m.locked = true
-		return nil
 	}
 	let, err := t.waitIn(&m.q, onMutex)
 	if let && err != nil { // handed over and stopped in one turn
@@ -108,13 +107,13 @@ func NewSemaphore(n int) *Semaphore { return &Semaphore{free: n} }
 // Acquire takes a place, pausing j until there is one, or returns why the job was
 // stopped while it waited.
 func (s *Semaphore) Acquire(j Job) error {
-	t, err := j.loop()
-	if err != nil {
-		return err
-	}
 	if s.free > 0 {
 		s.free--
 		return nil
+	}
+	t, err := j.loop()
+	if err != nil {
+		return err
 	}
 	let, err := t.waitIn(&s.q, onSemaphore)
 	if let && err != nil {
@@ -160,6 +159,6 @@ func (w *WaitGroup) Wait(j Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.waitIn(&w.q, onCond)
+	_, err = t.waitIn(&w.q, onWaitGroup)
 	return err
 }

@@ -293,3 +293,14 @@ func TestChanWithoutRoomCloses(t *testing.T) {
 		}
 	})
 }
+
+// In a function of Post there is no job: what is free is taken.
+func TestZeroJobTakesWhatIsFree(t *testing.T) {
+	var m jobs.Mutex
+	sem := jobs.NewSemaphore(1)
+	for _, want := range []error{nil, jobs.ErrNotLoop} {
+		if lock, acquire := m.Lock(jobs.Job{}), sem.Acquire(jobs.Job{}); lock != want || acquire != want {
+			t.Errorf("Lock() = %v, Acquire() = %v, want %v twice", lock, acquire, want)
+		}
+	}
+}

@@ -40,6 +40,7 @@ const (
 	onMutex
 	onCond
 	onSemaphore
+	onWaitGroup
 	onTasks
 )
 

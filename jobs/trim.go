@@ -8,7 +8,7 @@ const trimAfter = time.Second
 
 // trimmer has the loop look once in a while, as long as there are idle
 // coroutines, whether it has gone quiet. The loop's own timers would do, but with
-// one pending each sleep costs more than without, other than with epoll's alarm.
+// one pending each sleep costs more than without, except with epoll's alarm.
 type trimmer struct {
 	timer   *time.Timer
 	armed   bool

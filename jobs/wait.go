@@ -127,7 +127,7 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 // WaitKey is Pause for one wait of the job's WaitCtx, that under key: the others
 // stay registered and do not resume the job. It is for code that shares the
 // context with others, such as several engines. It returns the kernel's error if
-// that refused the wait, waitctx.ErrNotFound if there is none under key, and
+// that refused the wait, waitctx.ErrNoKey if there is none under key, and
 // ErrCanceled once the wait is cleared, released or replaced meanwhile. In a Pool's
 // job it pauses, and the host decides what it resumes for.
 func (j Job) WaitKey(key any) error {
@@ -136,14 +136,14 @@ func (j Job) WaitKey(key any) error {
 	}
 	t, wc := j.t, j.WaitCtx()
 	if wc == nil {
-		return waitctx.ErrNotFound
+		return waitctx.ErrNoKey
 	}
 	place := wc.Place(key)
 	if place < 0 {
 		if err := wc.Err(key); err != nil && t.s != nil {
 			t.context().takeUntold()
 		}
-		return cmp.Or(wc.Err(key), waitctx.ErrNotFound)
+		return cmp.Or(wc.Err(key), waitctx.ErrNoKey)
 	}
 	if t.s == nil || t.blocked > 0 {
 		return j.Pause()

@@ -35,7 +35,7 @@ const (
 // that would block ends the draining. Nobody else may take urgent data from the
 // descriptor. A consumer that cannot promise to drain, but sees when nothing is
 // left, has Watch.SetDrained of package jobs.
-const Edge = Silent << 1
+const Edge Interest = Silent << 1
 
 // Kind tells Windows what sort of handle a wait is for. Other systems have
 // only File and ignore it.

@@ -32,7 +32,7 @@ const (
 	mapFrom   = 9 // entries from which keys are found by a map
 )
 
-// Errors of Set, Replace and SetInterest.
+// Errors of Set, Replace and SetInterest. ErrNoKey is of jobs.Job.WaitKey too.
 var (
 	ErrKeyExists = errors.New("waitctx: key is already set (use Replace)")
 	ErrNoKey     = errors.New("waitctx: no such key")

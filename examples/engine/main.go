@@ -25,13 +25,10 @@ func main() {
 		log.Fatal(err)
 	}
 	defer s.Close()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	s.Go(func(j jobs.Job) error {
-		defer cancel()
-		return demo(j)
-	})
-	s.Run(ctx)
+	go s.Run(context.Background())
+	if err := s.Do(context.Background(), demo); err != nil {
+		log.Fatal(err)
+	}
 }
 
 // demo calls two engines at a time, on the job's one WaitCtx, and then one that

@@ -131,6 +131,9 @@ func countdown(name string, n int) func(jobs.Job) error {
 			if err := j.Pause(); err != nil {
 				return err
 			}
+			if err := j.WaitCtx().Err("signal"); err != nil {
+				return err // refused, and closed by the cleanup
+			}
 			unix.Read(fd, buf)
 		}
 		fmt.Println(name, "done")

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"io"
-	"os"
 	"time"
 
 	"bide/jobs"
@@ -33,8 +32,7 @@ func (c *conn) open(j jobs.Job) error {
 	l := c.loop
 	j.SetName(c.name())
 	if l.handshakeTimeout > 0 {
-		t := time.AfterFunc(l.handshakeTimeout, func() { j.Cancel(os.ErrDeadlineExceeded) })
-		defer t.Stop()
+		j.SetDeadline(time.Now().Add(l.handshakeTimeout))
 	}
 	var err error
 	c.client, err = jobnet.ServerTLS(j, c.raw, l.config)

@@ -27,7 +27,7 @@ var (
 	// ErrDescriptors: a connection was refused because few descriptors are left.
 	ErrDescriptors = errors.New("jobevio: connection refused: few descriptors left")
 	// ErrInput: a connection held more than Server.MaxInput, and was closed.
-	ErrInput = errors.New("jobevio: too much input while a job is paused")
+	ErrInput = errors.New("jobevio: more input than Server.MaxInput")
 )
 
 const (

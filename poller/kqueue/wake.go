@@ -38,10 +38,14 @@ func (p *Poller) Wake() error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed
 	}
-	if p.wake.pending.CompareAndSwap(false, true) && !p.wake.write() {
-		return waitctx.ErrClosed
+	if !p.wake.pending.CompareAndSwap(false, true) {
+		return nil
 	}
-	return nil
+	err := p.wake.write()
+	if err != nil {
+		p.wake.pending.Store(false)
+	}
+	return err
 }
 
 func (w *waker) open(sys kqsys.Sys) (err error) {
@@ -53,15 +57,14 @@ func (w *waker) open(sys kqsys.Sys) (err error) {
 	return err
 }
 
-// write makes one event. It reports false if the waker is closed.
-func (w *waker) write() bool {
+// write makes one event.
+func (w *waker) write() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shut {
-		return false
+		return waitctx.ErrClosed
 	}
-	w.event.write()
-	return true
+	return w.event.write()
 }
 
 // heard reports whether the event was a Wake. It drains first: a Wake that
