@@ -71,3 +71,15 @@ func Quiet(j Job) (n int) {
 	}
 	return n
 }
+
+// Held is how many items a channel keeps alive.
+func Held[T any](c *Chan[*T]) (n int) {
+	for _, all := range [][]*T{c.items[:cap(c.items)], c.hands} {
+		for _, v := range all {
+			if v != nil {
+				n++
+			}
+		}
+	}
+	return n
+}

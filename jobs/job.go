@@ -21,6 +21,8 @@ var (
 	ErrNoJobs = errors.New("jobs: no free job")
 	// ErrStale: the handle's job has ended.
 	ErrStale = errors.New("jobs: job has ended")
+	// ErrWouldBlock: a TrySend or TryRecv that would have to wait.
+	ErrWouldBlock = errors.New("jobs: would block")
 	// ErrNotLoop: the call needs a job of a Scheduler.
 	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
 

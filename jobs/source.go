@@ -220,9 +220,7 @@ func (src *source) takeBack(reason error) {
 	switch {
 	case reason == nil || src.stopped: // readiness is told again
 	case src.waiters.head != nil:
-		for src.waiters.head != nil {
-			src.s.wake(src.waiters.head, reason)
-		}
+		src.waiters.wakeAll(reason)
 	case reason == os.ErrDeadlineExceeded:
 		src.deadline, src.timerAt = src.s.now(), missed
 	default:

@@ -95,7 +95,8 @@ func (t *task) waits() []string {
 	}
 	return []string{[...]string{
 		onSleep: "sleep", onWaker: "waker", onWork: "await",
-		onMutex: "mutex", onCond: "cond", onSemaphore: "semaphore", onTasks: "tasks",
+		onMutex: "mutex", onCond: "cond", onSemaphore: "semaphore",
+		onWaitGroup: "waitgroup", onChan: "chan", onTasks: "tasks",
 	}[t.on]}
 }
 

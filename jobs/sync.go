@@ -24,6 +24,13 @@ func (q *queue) letGo() bool {
 	return true
 }
 
+// wakeAll wakes all that wait, for a reason.
+func (q *queue) wakeAll(reason error) {
+	for t := q.head; t != nil; t = q.head {
+		t.s.wake(t, reason)
+	}
+}
+
 // Mutex is a lock for jobs of one scheduler: Lock pauses the job, not the loop.
 // The zero value is unlocked. Waiting jobs get it in order.
 type Mutex struct {
@@ -89,10 +96,7 @@ func (c *Cond) Wait(j Job) error {
 func (c *Cond) Signal() { c.q.letGo() }
 
 // Broadcast resumes all that wait.
-func (c *Cond) Broadcast() {
-	for c.q.letGo() {
-	}
-}
+func (c *Cond) Broadcast() { c.q.wakeAll(nil) }
 
 // Semaphore bounds how many jobs do something at a time.
 type Semaphore struct {
@@ -140,7 +144,8 @@ func (w *WaitGroup) Add(n int) {
 	if w.n < 0 {
 		panic("jobs: negative WaitGroup")
 	}
-	for w.n == 0 && w.q.letGo() {
+	if w.n == 0 {
+		w.q.wakeAll(nil)
 	}
 }
 
@@ -156,6 +161,6 @@ func (w *WaitGroup) Wait(j Job) error {
 	if err != nil {
 		return err
 	}
-	_, err = t.waitIn(&w.q, onCond)
+	_, err = t.waitIn(&w.q, onWaitGroup)
 	return err
 }

@@ -40,6 +40,8 @@ const (
 	onMutex
 	onCond
 	onSemaphore
+	onWaitGroup
+	onChan
 	onTasks
 )
 
@@ -77,7 +79,7 @@ type run struct {
 	on           pausedOn
 	low          bool
 	lastInterest waitctx.Interest // with lastFD and lastPlace: what Job.Wait last awaited; 0 for nothing
-	place        int32            // of the wait it is paused on, or anyPlace
+	place        int32            // of the wait it is paused on, or anyPlace; in a Chan, of hands
 	fired        int32            // of the wait that resumed it, plus one
 	became       waitctx.Ready    // that wait
 	lastPlace    uint16

@@ -152,8 +152,6 @@ func (w Watch) Stop() {
 	if src == nil || src.stopped {
 		return
 	}
-	for src.waiters.head != nil {
-		src.s.wake(src.waiters.head, ErrCanceled)
-	}
+	src.waiters.wakeAll(ErrCanceled)
 	src.s.retire(src)
 }

@@ -129,6 +129,9 @@ func TestTryReadAndTryWriteNeverWait(t *testing.T) {
 			if ne := jobnet.ErrWouldBlock.(interface{ Temporary() bool }); !jobnet.ErrWouldBlock.Timeout() || !ne.Temporary() {
 				t.Error("ErrWouldBlock is not a temporary timeout")
 			}
+			if !errors.Is(jobnet.ErrWouldBlock, jobs.ErrWouldBlock) {
+				t.Error("ErrWouldBlock is not that of jobs")
+			}
 			sent := 0
 			for {
 				n, err := a.TryWrite(buf)
