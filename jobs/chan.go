@@ -41,7 +41,7 @@ func (c *Chan[T]) Send(j Job, v T) error {
 
 // Recv takes the next item, pausing j until there is one. It returns io.EOF once
 // the channel is closed and empty, or why the job was stopped; it took nothing
-// then.
+// then. Job.Within bounds the time, of Send too.
 func (c *Chan[T]) Recv(j Job) (T, error) {
 	v, err := c.TryRecv()
 	if err == ErrWouldBlock {

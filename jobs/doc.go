@@ -48,6 +48,10 @@
 // that has to wait for its end in order, as to stop a child and then to kill it, is
 // not cancelled but told: by its Waker, or a Chan.
 //
+// Any of these waits, or several, take a timeout by [Job.Within]:
+//
+//	err := j.Within(time.Second, func() error { return j.Wait(fd, interest) })
+//
 // A [Watch] is a context that outlives jobs: readiness starts one, so that what
 // is at rest has no stack.
 //

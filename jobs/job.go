@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"bide/waitctx"
 )
@@ -160,22 +159,6 @@ func (j Job) Cancel(err error) {
 	if j.Valid() {
 		j.t.cancel(err)
 	}
-}
-
-// SetDeadline makes every wait of the job return os.ErrDeadlineExceeded from
-// then on; the zero time is never. It may be moved, also once it has passed.
-// ErrNotLoop means that the job is not a Scheduler's.
-func (j Job) SetDeadline(at time.Time) error {
-	t, err := j.loop()
-	if err != nil {
-		return err
-	}
-	if t.late {
-		t.stop, t.late, t.defied = nil, false, 0
-	}
-	t.deadline = t.s.at(at)
-	t.s.setDeadline(t)
-	return nil
 }
 
 // loop returns the task if the job is one of a scheduler.

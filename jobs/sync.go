@@ -75,7 +75,8 @@ func (m *Mutex) Unlock() {
 }
 
 // Cond is a condition variable for jobs of one scheduler. Since jobs run one at
-// a time it needs no lock; test the condition in a loop.
+// a time it needs no lock; test the condition in a loop. Job.Within bounds the time
+// of one Wait, or of the loop.
 type Cond struct{ q queue }
 
 // Wait pauses the job until Signal or Broadcast.

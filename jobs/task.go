@@ -112,6 +112,7 @@ type run struct {
 
 	until    int64 // of the sleep under way, or the ID that WaitKey awaits
 	deadline int64 // loop time, 0 for none
+	limit    int64 // of Within: no deadline may be later
 	timerAt  int64 // of the deadline's timer, 0 for none
 
 	name string

@@ -3,7 +3,6 @@ package jobs
 import (
 	"cmp"
 	"fmt"
-	"math"
 	"time"
 
 	"bide/waitctx"
@@ -97,7 +96,7 @@ func internal(key any) bool { _, ok := key.(waitKey); return ok }
 // Zero interest means Readable. It returns nil when ready (look again: readiness
 // may have passed), an error that wraps the kernel's and names the descriptor if
 // it was refused, or why the job was stopped: ErrCanceled,
-// os.ErrDeadlineExceeded, ErrClosed.
+// os.ErrDeadlineExceeded, ErrClosed. Within bounds the time.
 //
 // fd stays the caller's to close, also when the job ends, and one that belongs to
 // an os.File or a connection is to be kept reachable. A job that closes fd, and
@@ -233,9 +232,7 @@ func (j Job) Sleep(d time.Duration) error {
 		t.yield(Paused)
 		return t.resumed()
 	}
-	if t.until = t.s.now() + int64(d); t.until < 0 { // beyond what a timer can hold
-		t.until = math.MaxInt64
-	}
+	t.until = t.s.in(d)
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
 	err = t.block(onSleep)
 	if err != nil && t.s.now() < t.until {
