@@ -126,10 +126,11 @@ func (j Job) UnblockPause() {
 
 // Pause pauses the job until it is resumed: by Resume, or on a Scheduler by
 // readiness of any wait of its context, which are those of Job.Wait too, unless a
-// Watch started the job: Forget them first. On a Scheduler it returns the kernel's
-// error if that refused a wait that the job did not await; of several one, and
-// WaitCtx.Err has each. Outside a job, and while pauses are blocked, it returns nil
-// at once. A resume need not mean that anything is ready: look again.
+// Watch started the job: Forget them first. On a Scheduler it returns an error that
+// wraps the kernel's and names the wait if that refused one, also while the job did
+// not pause; of several one, and WaitCtx.Err has each. Outside a job, and while
+// pauses are blocked, it returns nil at once. A resume need not mean that anything is
+// ready: look again.
 func (j Job) Pause() (err error) {
 	// In this form it is just cheap enough for the compiler to inline it, which
 	// saves a frame between the switch and the job: see task.block.

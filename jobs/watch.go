@@ -34,8 +34,8 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 }
 
 // Wait pauses j until a wait of w is ready. Several jobs may wait; all are
-// resumed. It returns the kernel's error if that refused a wait, also before, when
-// none of them waited; os.ErrDeadlineExceeded past w's deadline and ErrCanceled
+// resumed. It returns an error that wraps the kernel's and names the wait if that
+// refused one, also before, when none of them waited; os.ErrDeadlineExceeded past w's deadline and ErrCanceled
 // once w was stopped.
 func (w Watch) Wait(j Job) error {
 	t, err := j.loop()
