@@ -626,6 +626,25 @@ func TestListTellsWhatJobsWaitFor(t *testing.T) {
 	})
 }
 
+// A job of the loop asks on another goroutine.
+func TestJobAsksForStatsAndList(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		s.Go(func(j jobs.Job) error {
+			j.SetName("asks")
+			st, err := jobs.Await(j, func(context.Context) (jobs.Stats, error) { return s.Stats(), nil })
+			if err != nil || st.Live != 1 || st.Started != 1 {
+				t.Errorf("Stats() = %+v, %v, want one job live and started", st, err)
+			}
+			list, err := jobs.Await(j, func(context.Context) ([]jobs.JobInfo, error) { return s.List(), nil })
+			if err != nil || len(list) != 1 || list[0].Name != "asks" || !slices.Equal(list[0].Waits, []string{"await"}) {
+				t.Errorf("List() = %v, %v, want the job that asks and its Await", list, err)
+			}
+			return nil
+		})
+		turns(t, s, idle(s))
+	})
+}
+
 // Errors of refused waits name the wait, however they are heard of.
 func TestRefusedWaitsAreNamed(t *testing.T) {
 	each(t, func(t *testing.T, s *jobs.Scheduler) {

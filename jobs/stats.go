@@ -42,7 +42,8 @@ func (s *Scheduler) onLoop(fn func()) bool {
 }
 
 // Stats asks the loop for its counters. Any goroutine but the loop's may call
-// it. A loop that is closed or stuck answers with Live alone.
+// it; a job calls it in a function of Await. A loop that is closed or stuck answers
+// with Live alone.
 func (s *Scheduler) Stats() Stats {
 	ch := make(chan Stats, 1)
 	if !s.onLoop(func() { ch <- s.stats }) {
@@ -65,8 +66,9 @@ type JobInfo struct {
 	Waits []string
 }
 
-// List asks the loop for its live jobs, in no particular order. Any goroutine
-// but the loop's may call it. A loop that is closed or stuck answers with none.
+// List asks the loop for its live jobs, in no particular order. Any goroutine but
+// the loop's may call it; a job calls it in a function of Await, which it then waits
+// for in the list. A loop that is closed or stuck answers with none.
 func (s *Scheduler) List() []JobInfo {
 	ch := make(chan []JobInfo, 1)
 	if !s.onLoop(func() {
