@@ -3,6 +3,8 @@ package jobs
 import (
 	"time"
 	"unsafe"
+
+	"bide/poller"
 )
 
 // Queue is a queue whose tasks are known by number.
@@ -83,3 +85,6 @@ func Held[T any](c *Chan[*T]) (n int) {
 	}
 	return n
 }
+
+// PollerOf is a scheduler's poller.
+func PollerOf(s *Scheduler) poller.Poller { return s.poller }

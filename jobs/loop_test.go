@@ -942,17 +942,3 @@ func TestWaitThatIsGivenUp(t *testing.T) {
 		t.Errorf("Wait() = %v, want %v of fd 5 (read)", got, errRefused)
 	}
 }
-
-// TestPostPanics: the panic of a function of Post is the host's, which can close the
-// scheduler afterwards.
-func TestPostPanics(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		defer func() {
-			if v := recover(); v != "post" {
-				t.Errorf("RunOnce panicked with %v, want what was panicked with", v)
-			}
-		}()
-		s.Post(func() { panic("post") })
-		s.RunOnce(0)
-	})
-}

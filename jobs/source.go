@@ -360,7 +360,7 @@ func (s *Scheduler) gone(src *source) {
 func (s *Scheduler) flush() {
 	for len(s.dirty) > 0 {
 		batch := s.dirty
-		s.dirty = s.dirtySpare[:0]
+		s.dirty, s.dirtySpare = s.dirtySpare[:0], nil
 		s.changes = s.changes[:0]
 		for _, src := range batch {
 			s.changes = src.wc.Changes(s.changes)
