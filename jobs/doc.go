@@ -48,6 +48,10 @@
 // deferred. A job that has to wait on its way out, as to stop a child process and
 // then to kill it, is told by its Waker or a Chan instead of being cancelled.
 //
+// Any of these waits, or several, take a timeout by [Job.Within]:
+//
+//	err := j.Within(time.Second, func() error { return j.Wait(fd, interest) })
+//
 // A [Watch] is a context that outlives jobs: readiness starts one, so that what
 // is at rest has no stack.
 //

@@ -63,8 +63,7 @@ func (s *Scheduler) OnReady(fn func()) error {
 	}
 	s.ready = &notifier{s: s, fn: fn, arm: make(chan time.Duration, 1), back: make(chan struct{}, 1)}
 	go s.ready.watch()
-	s.away()
-	s.ready.rearm()
+	s.nested.Store(true)
 	return nil
 }
 

@@ -96,6 +96,12 @@ func TestFDIsReadableForEverything(t *testing.T) {
 		settle("an event", 4)
 		go s.Post(func() { got++ })
 		settle("a post", 5)
+		s.Post(func() { panic("boom") })
+		if v := panicOf(func() { s.RunOnce(0) }); v != "boom" {
+			t.Errorf("RunOnce panicked with %v, want boom", v)
+		}
+		go s.Post(func() { got++ })
+		settle("a post after a panic", 6)
 	})
 }
 

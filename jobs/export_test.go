@@ -3,6 +3,8 @@ package jobs
 import (
 	"time"
 	"unsafe"
+
+	"bide/poller"
 )
 
 // Queue is a queue whose tasks are known by number.
@@ -71,3 +73,18 @@ func Quiet(j Job) (n int) {
 	}
 	return n
 }
+
+// Held is how many items a channel keeps alive.
+func Held[T any](c *Chan[*T]) (n int) {
+	for _, all := range [][]*T{c.items[:cap(c.items)], c.hands} {
+		for _, v := range all {
+			if v != nil {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// PollerOf is a scheduler's poller.
+func PollerOf(s *Scheduler) poller.Poller { return s.poller }

@@ -47,7 +47,8 @@ func (s *Scheduler) spawn(fn func(Job) error, low bool) Job {
 }
 
 // Post runs fn on the loop, between jobs. fn must not block. Any goroutine may
-// call it; after Close it does nothing and reports false.
+// call it; after Close it does nothing and reports false. A panic of fn goes to
+// whoever runs the loop, and the next turn goes on where it ended this one.
 func (s *Scheduler) Post(fn func()) bool { return s.post(post{what: postCall, fn: fn}) }
 
 // post queues p, unless the scheduler is closed.
@@ -79,20 +80,34 @@ func (s *Scheduler) drainInbox() {
 	batch := s.inbox
 	s.inbox, s.inspare = s.inspare[:0], nil
 	s.mu.Unlock()
-	came := 0
+	begun, came := 0, 0
+	defer func() { s.drained(batch, begun, came) }()
 	for i := range batch {
+		begun++
 		if batch[i].what == postStart {
 			came++
 		}
 		s.handle(&batch[i])
-		batch[i] = post{}
 	}
-	s.inspare = batch[:0]
-	if came > 0 {
-		s.mu.Lock()
-		s.coming -= came
-		s.live.Store(int64(len(s.tasks)))
-		s.mu.Unlock()
+}
+
+// drained follows drainInbox. What was not begun, since a function of Post panicked, is
+// for the next turn, before what was posted meanwhile.
+func (s *Scheduler) drained(batch []post, begun, came int) {
+	clear(batch[:begun])
+	if begun == len(batch) {
+		s.inspare = batch[:0]
+		if came == 0 {
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.coming -= came
+	s.live.Store(int64(len(s.tasks)))
+	if begun < len(batch) {
+		s.inbox = append(batch[begun:], s.inbox...)
+		s.posted.Store(true)
 	}
 }
 

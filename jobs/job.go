@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"time"
 
 	"bide/waitctx"
 )
@@ -21,6 +20,8 @@ var (
 	ErrNoJobs = errors.New("jobs: no free job")
 	// ErrStale: the handle's job has ended.
 	ErrStale = errors.New("jobs: job has ended")
+	// ErrWouldBlock: a TrySend or TryRecv that would have to wait.
+	ErrWouldBlock = errors.New("jobs: would block")
 	// ErrNotLoop: the call needs a job of a Scheduler.
 	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
 
@@ -127,10 +128,10 @@ func (j Job) UnblockPause() {
 // Pause pauses the job until it is resumed: by Resume, or on a Scheduler by
 // readiness of any wait of its context. Unless a Watch started the job these include
 // what Job.Wait registered: Forget it, if it is not to resume the job. On a Scheduler
-// Pause returns the kernel's error if a wait is refused, or was before, while nobody
-// awaited it; of several the first, and WaitCtx.Err has each. Outside a job, and
-// while pauses are blocked, it returns nil at once. A resume need not mean that
-// anything is ready: look again.
+// Pause returns an error that wraps the kernel's and names the wait if that refuses
+// one, or did before, while nobody awaited it; of several the first, and WaitCtx.Err
+// has each. Outside a job, and while pauses are blocked, it returns nil at once. A
+// resume need not mean that anything is ready: look again.
 func (j Job) Pause() (err error) {
 	// In this form it is just cheap enough for the compiler to inline it, which
 	// saves a frame between the switch and the job: see task.block.
@@ -160,22 +161,6 @@ func (j Job) Cancel(err error) {
 	if j.Valid() {
 		j.t.cancel(err)
 	}
-}
-
-// SetDeadline makes every wait of the job return os.ErrDeadlineExceeded from
-// then on; the zero time is never. It may be moved, also once it has passed.
-// ErrNotLoop means that the job is not a Scheduler's.
-func (j Job) SetDeadline(at time.Time) error {
-	t, err := j.loop()
-	if err != nil {
-		return err
-	}
-	if t.late {
-		t.stop, t.late, t.defied = nil, false, 0
-	}
-	t.deadline = t.s.at(at)
-	t.s.setDeadline(t)
-	return nil
 }
 
 // loop returns the task if the job is one of a scheduler.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -404,8 +405,8 @@ func TestWaitKeyAwaitsOneWait(t *testing.T) {
 		m.SetReady(1, waitctx.ReadyIn) // and stays so
 		turn(3)
 		until(t, s)
-		if got != nil || refused != waitctx.ErrNoKey {
-			t.Errorf("WaitKey() = %v, and %v for a key that is not set; want nil, ErrNoKey", got, refused)
+		if got != nil || !errors.Is(refused, waitctx.ErrNoKey) || !strings.Contains(refused.Error(), "key c:") {
+			t.Errorf("WaitKey() = %v, and %v for key c, which is not set; want nil, ErrNoKey", got, refused)
 		}
 	})
 }
@@ -553,23 +554,144 @@ func TestErrorsAreReported(t *testing.T) {
 
 func TestListTellsWhatJobsWaitFor(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		s.Go(func(j jobs.Job) error { j.SetName("reader"); return j.Wait(5, 0) })
-		s.Go(func(j jobs.Job) error { j.SetName("sleeper"); return j.Sleep(time.Hour) })
-		s.RunOnce(0)
+		var m jobs.Mutex
+		m.TryLock()
+		var wg jobs.WaitGroup
+		wg.Add(1)
+		key := func(keys ...any) func(jobs.Job) error {
+			return func(j jobs.Job) error {
+				for i, key := range keys {
+					j.WaitCtx().Set(key, waitctx.Wait{FD: waitctx.FD(5 + i)})
+				}
+				if len(keys) > 1 {
+					return j.Pause()
+				}
+				return j.WaitKey(keys[0])
+			}
+		}
+		want := map[string]string{}
+		for _, tc := range []struct {
+			waits string
+			wait  func(jobs.Job) error
+		}{
+			{"fd 5 (read)", func(j jobs.Job) error { return j.Wait(5, 0) }},
+			{"fd 6 (write)", func(j jobs.Job) error { return j.Wait(6, waitctx.Writable) }},
+			{"fd 7 (read, priority)", func(j jobs.Job) error {
+				return j.Wait(7, waitctx.Readable|waitctx.Priority|waitctx.Edge)
+			}},
+			{"fd 5 (signal)", key("signal")},
+			{"fd 5 (9)", key(waitctx.FD(9))},
+			{"fd 5 (1m0s)", key(time.Minute)},
+			{"fd 5 (*jobs.Mutex)", key(&m)},
+			{"fd 5 (one) and fd 6 (struct {})", key("one", struct{}{})},
+			{"sleep", func(j jobs.Job) error { return j.Sleep(time.Hour) }},
+			{"waker", jobs.Job.Park},
+			{"await", func(j jobs.Job) error {
+				_, err := jobs.Await(j, func(ctx context.Context) (int, error) { <-ctx.Done(); return 0, nil })
+				return err
+			}},
+			{"mutex", m.Lock},
+			{"cond", new(jobs.Cond).Wait},
+			{"semaphore", jobs.NewSemaphore(0).Acquire},
+			{"waitgroup", wg.Wait},
+			{"chan", func(j jobs.Job) error { return jobs.NewChan[int](0).Send(j, 1) }},
+			{"tasks", func(j jobs.Job) error {
+				tasks, err := jobs.NewTasks(j)
+				tasks.Go(jobs.Job.Park).SetName("waker")
+				return errors.Join(err, tasks.Wait())
+			}},
+		} {
+			name := tc.waits
+			want[name] = name
+			s.Go(func(j jobs.Job) error { j.SetName(name); return tc.wait(j) })
+		}
+		for range 3 {
+			s.RunOnce(0)
+		}
 		time.Sleep(time.Minute)
 		list := make(chan []jobs.JobInfo, 1)
 		go func() { list <- s.List() }()
 		synctest.Wait()
 		s.RunOnce(0)
-		got := <-list
-		slices.SortFunc(got, func(a, b jobs.JobInfo) int { return strings.Compare(a.Name, b.Name) })
-		if len(got) != 2 || got[0].Name != "reader" || !slices.Equal(got[0].Waits, []string{"fd 5"}) ||
-			got[1].Name != "sleeper" || !slices.Equal(got[1].Waits, []string{"sleep"}) {
-			t.Fatalf("List() = %+v, want reader on fd 5 and sleeper on sleep", got)
+		got := map[string]string{}
+		for _, job := range <-list {
+			got[job.Name] = strings.Join(job.Waits, " and ")
+			if job.Age != time.Minute {
+				t.Errorf("Age of %s = %v, want a minute", job.Name, job.Age)
+			}
 		}
-		if got[0].Age != time.Minute {
-			t.Errorf("Age = %v, want a minute", got[0].Age)
+		if !maps.Equal(got, want) {
+			t.Errorf("List() = %q, want %q", got, want)
 		}
+	})
+}
+
+// A job of the loop asks on another goroutine.
+func TestJobAsksForStatsAndList(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		s.Go(func(j jobs.Job) error {
+			j.SetName("asks")
+			st, err := jobs.Await(j, func(context.Context) (jobs.Stats, error) { return s.Stats(), nil })
+			if err != nil || st.Live != 1 || st.Started != 1 {
+				t.Errorf("Stats() = %+v, %v, want one job live and started", st, err)
+			}
+			list, err := jobs.Await(j, func(context.Context) ([]jobs.JobInfo, error) { return s.List(), nil })
+			if err != nil || len(list) != 1 || list[0].Name != "asks" || !slices.Equal(list[0].Waits, []string{"await"}) {
+				t.Errorf("List() = %v, %v, want the job that asks and its Await", list, err)
+			}
+			return nil
+		})
+		turns(t, s, idle(s))
+	})
+}
+
+// Errors of refused waits name the wait, however they are heard of.
+func TestRefusedWaitsAreNamed(t *testing.T) {
+	each(t, func(t *testing.T, s *jobs.Scheduler) {
+		set := func(wc *waitctx.WaitCtx) *waitctx.WaitCtx {
+			wc.Set("key", waitctx.Wait{FD: 12345})
+			return wc
+		}
+		tell := func(what string, err error, name string) {
+			if !errors.Is(err, errBadFD) || !strings.HasPrefix(err.Error(), "jobs: "+name+": ") {
+				t.Errorf("%s = %v, want EBADF of %s", what, err, name)
+			}
+		}
+		asked := 0
+		if _, err := s.Watch(set(new(waitctx.WaitCtx)), func(j jobs.Job) error {
+			asked++
+			tell("Reason() of a Watch's job", j.Reason(), "fd 12345 (key)")
+			return nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+		w, err := s.Watch(set(new(waitctx.WaitCtx)), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for what, wait := range map[string]func(jobs.Job) error{
+			"Watch.Wait":    w.Wait,
+			"Pause":         func(j jobs.Job) error { set(j.WaitCtx()); return j.Pause() },
+			"WaitKey":       func(j jobs.Job) error { set(j.WaitCtx()); return j.WaitKey("key") },
+			"WaitKey again": func(j jobs.Job) error { set(j.WaitCtx()); j.Sleep(0); return j.WaitKey("key") },
+			"Err":           func(j jobs.Job) error { set(j.WaitCtx()); j.Pause(); return j.WaitCtx().Err("key") },
+		} {
+			s.Go(func(j jobs.Job) error {
+				asked++
+				tell(what, wait(j), "fd 12345 (key)")
+				return nil
+			})
+		}
+		s.Go(func(j jobs.Job) error {
+			asked++
+			tell("Wait", j.Wait(12345, waitctx.Writable), "fd 12345 (write)")
+			err := j.Wait(waitctx.BadFD, 0)
+			if !errors.Is(err, waitctx.ErrBadFD) || !strings.HasPrefix(err.Error(), "jobs: fd -1 (read): ") {
+				t.Errorf("Wait() for no descriptor = %v, want ErrBadFD of fd -1", err)
+			}
+			return nil
+		})
+		turns(t, s, func() bool { return s.Live() == 0 && asked == 7 })
 	})
 }
 
@@ -785,22 +907,38 @@ func TestRefusedWatchStartsItsFunction(t *testing.T) {
 	for range 3 {
 		s.RunOnce(0)
 	}
-	if len(got) != 1 || got[0] != errRefused || !cleaned {
+	if len(got) != 1 || !errors.Is(got[0], errRefused) || !cleaned {
 		t.Errorf("started for %v, cleaned up %v, want once for %v, true", got, cleaned, errRefused)
 	}
 	w.Stop()
 }
 
-// TestPostPanics: the panic of a function of Post is the host's, which can close the
-// scheduler afterwards.
-func TestPostPanics(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		defer func() {
-			if v := recover(); v != "post" {
-				t.Errorf("RunOnce panicked with %v, want what was panicked with", v)
-			}
-		}()
-		s.Post(func() { panic("post") })
+// quitter is a poller that can no longer watch what it tells of.
+type quitter struct{ *pollertest.Memory }
+
+func (p quitter) Wait(events []waitctx.Event, timeout time.Duration) (int, error) {
+	n, err := p.Memory.Wait(events, timeout)
+	for i := range n {
+		events[i].Err = errRefused
+	}
+	return n, err
+}
+
+// What the poller gives up is named as what it refuses.
+func TestWaitThatIsGivenUp(t *testing.T) {
+	m := pollertest.NewMemory()
+	s, err := jobs.New(jobs.WithPoller(quitter{m}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	m.SetReady(5, waitctx.ReadyIn)
+	var got error
+	s.Go(func(j jobs.Job) error { got = j.Wait(5, 0); return nil })
+	for range 3 {
 		s.RunOnce(0)
-	})
+	}
+	if !errors.Is(got, errRefused) || got.Error() != "jobs: fd 5 (read): refused" {
+		t.Errorf("Wait() = %v, want %v of fd 5 (read)", got, errRefused)
+	}
 }

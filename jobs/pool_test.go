@@ -4,6 +4,7 @@ import (
 	"errors"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 
 	"bide/jobs"
@@ -320,8 +321,8 @@ func TestWaitKeyInAPool(t *testing.T) {
 		return j.WaitKey("a")
 	}, jobs.Paused)
 	mustResume(t, j, jobs.Finished)
-	if missing != waitctx.ErrNoKey {
-		t.Errorf("WaitKey() of a key that is not set = %v, want ErrNoKey", missing)
+	if !errors.Is(missing, waitctx.ErrNoKey) || !strings.Contains(missing.Error(), "key b:") {
+		t.Errorf("WaitKey() of key b, which is not set, = %v, want ErrNoKey", missing)
 	}
 	var outside jobs.Job
 	if err := outside.WaitKey("a"); err != nil {

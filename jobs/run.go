@@ -33,9 +33,6 @@ func (s *Scheduler) Run(ctx context.Context) error {
 			return err
 		}
 	}
-	if s.nested.Load() {
-		s.toHost(s.runnables() > 0)
-	}
 	return context.Cause(ctx)
 }
 
@@ -58,29 +55,40 @@ func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 	if timeout == 0 && !runnable && len(s.idle) > s.maxIdle { // as before a sleep of the loop's own
 		s.trim(s.maxIdle)
 	}
-	if s.nested.Load() && err == nil {
-		s.toHost(runnable)
-	}
 	return runnable || s.stats.Events != events, err
 }
 
 // toHost leaves the loop to a host that sleeps elsewhere than in the poller.
-func (s *Scheduler) toHost(runnable bool) {
+func (s *Scheduler) toHost() {
 	s.asleep.Store(true)
-	if runnable || s.posted.Load() {
+	if s.runnables() > 0 || s.posted.Load() {
 		s.poller.Wake() // keeps FD readable
 	}
-	if s.ready != nil {
+	if s.ready != nil && !s.ready.waiting {
 		s.ready.rearm()
 	}
 }
 
-// leave ends a Run or RunOnce. A Close that waits for that goes on; the jobs are
-// unwound here, since they belong to this thread if it is locked.
+// leave ends a Run, a RunOnce or the like, also if a panic does. A closed scheduler's
+// jobs are unwound here, since they belong to this thread if it is locked.
 func (s *Scheduler) leave() {
-	if s.posted.Load() && s.isClosed() {
-		s.unwind()
+	if s.dog != nil {
+		s.dog.exit()
+		s.dog.end()
 	}
+	switch {
+	case s.posted.Load() && s.isClosed():
+		defer s.vacate()
+		s.unwind()
+		return
+	case s.nested.Load():
+		s.toHost()
+	}
+	s.vacate()
+}
+
+// vacate lets somebody else in. A Close that waits for that goes on.
+func (s *Scheduler) vacate() {
 	s.running.Store(false)
 	if s.posted.Load() {
 		select {

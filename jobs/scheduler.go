@@ -183,8 +183,10 @@ func (s *Scheduler) Buffer() []byte {
 // called by a job, a Cleanup, or a function of Post or WithErrors: it would wait for
 // its caller. If Run or RunOnce is under way, the jobs unwind there, and Close
 // returns once that has returned. Otherwise they unwind in Close: a locked loop's
-// own goroutine has to call it then (see Threads). Closing again does nothing.
-func (s *Scheduler) Close() error {
+// own goroutine has to call it then (see Threads). A panic of a function of
+// WithErrors or of Post passes through once all is closed. Closing again does
+// nothing, nor does it wait for a Close under way.
+func (s *Scheduler) Close() (err error) {
 	s.mu.Lock()
 	if s.closed.Swap(true) {
 		s.mu.Unlock()
@@ -197,20 +199,26 @@ func (s *Scheduler) Close() error {
 		<-s.left
 	}
 	defer s.running.Store(false)
-	s.unwind()
 	if s.own {
-		return s.poller.Close()
+		defer func() { err = s.poller.Close() }()
 	}
+	s.unwind()
 	return nil
 }
 
-// unwind ends what a closed scheduler holds, but for the poller.
+// unwind ends what a closed scheduler holds, but for the poller. It goes on with the
+// rest if a function that it calls panics.
 func (s *Scheduler) unwind() {
 	if s.unwound {
 		return
 	}
-	s.unwound = true
+	defer func() {
+		if !s.unwound {
+			s.unwind()
+		}
+	}()
 	s.ready.stop()
+	s.ready = nil
 	s.drainInbox()
 	for len(s.tasks) > 0 {
 		for _, t := range s.tasks {
@@ -235,4 +243,5 @@ func (s *Scheduler) unwind() {
 	s.trimmer.stop()
 	s.trim(0)
 	s.dog.stop()
+	s.unwound = true
 }

@@ -121,6 +121,9 @@ func (src *source) Changed() {
 // ready tells the source that the wait behind a token fired.
 func (src *source) ready(ev *waitctx.Event) {
 	place := int32(ev.Token & placeMask)
+	if ev.Err != nil {
+		ev.Err = waitError(src.spell(place), ev.Err)
+	}
 	first := src.flags&(drainable|undrained) == drainable
 	if first {
 		src.flags |= undrained
@@ -220,9 +223,7 @@ func (src *source) takeBack(reason error) {
 	switch {
 	case reason == nil || src.stopped: // readiness is told again
 	case src.waiters.head != nil:
-		for src.waiters.head != nil {
-			src.s.wake(src.waiters.head, reason)
-		}
+		src.waiters.wakeAll(reason)
 	case reason == os.ErrDeadlineExceeded:
 		src.deadline, src.timerAt = src.s.now(), missed
 	default:
@@ -359,7 +360,7 @@ func (s *Scheduler) gone(src *source) {
 func (s *Scheduler) flush() {
 	for len(s.dirty) > 0 {
 		batch := s.dirty
-		s.dirty = s.dirtySpare[:0]
+		s.dirty, s.dirtySpare = s.dirtySpare[:0], nil
 		s.changes = s.changes[:0]
 		for _, src := range batch {
 			s.changes = src.wc.Changes(s.changes)
@@ -388,14 +389,18 @@ func (s *Scheduler) flush() {
 	}
 }
 
-// apply returns the changes that the poller refused.
+// apply returns the changes that the poller refused, and has their errors say what
+// was refused.
 func (s *Scheduler) apply(changes []waitctx.Change) (failed []waitctx.Change) {
 	if len(changes) == 0 || s.poller.Apply(changes) == nil {
 		return nil
 	}
 	for i := range changes {
-		if changes[i].Err != nil {
-			failed = append(failed, changes[i])
+		if c := &changes[i]; c.Err != nil {
+			if src := s.lookup(c.Token); src != nil && c.Op != waitctx.OpDelete {
+				c.Err = waitError(src.spell(int32(c.Token&placeMask)), c.Err)
+			}
+			failed = append(failed, *c)
 		}
 	}
 	return failed

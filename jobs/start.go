@@ -29,8 +29,7 @@ func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
 	if s.isClosed() {
 		return Job{}, ErrClosed
 	}
-	nested := s.nested.Load()
-	if nested {
+	if s.nested.Load() {
 		s.asleep.Store(false)
 	}
 	if s.dog != nil {
@@ -61,15 +60,8 @@ func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
 		t = s.high.pop()
 	}
 	s.afterTurn()
-	switch more := s.runnables() > 0; {
-	case !nested:
-	case s.ready == nil:
-		s.toHost(more)
-	default: // its goroutine is in the poller, and knows of earlier timers only
-		s.asleep.Store(true)
-		if more || s.timers.next() < timer || s.posted.Load() {
-			s.poller.Wake()
-		}
+	if s.ready != nil && s.timers.next() < timer {
+		s.poller.Wake() // its goroutine is in the poller, and does not know of this one
 	}
 	return j, nil
 }

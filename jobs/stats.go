@@ -1,9 +1,6 @@
 package jobs
 
-import (
-	"fmt"
-	"time"
-)
+import "time"
 
 // Stats counts what a scheduler has done since it was made.
 type Stats struct {
@@ -45,7 +42,8 @@ func (s *Scheduler) onLoop(fn func()) bool {
 }
 
 // Stats asks the loop for its counters. Any goroutine but the loop's may call
-// it. A loop that is closed or stuck answers with Live alone.
+// it; a job calls it in a function of Await. A loop that is closed or stuck answers
+// with Live alone.
 func (s *Scheduler) Stats() Stats {
 	ch := make(chan Stats, 1)
 	if !s.onLoop(func() { ch <- s.stats }) {
@@ -59,13 +57,18 @@ func (s *Scheduler) Stats() Stats {
 
 // JobInfo describes a live job.
 type JobInfo struct {
-	Name  string
-	Age   time.Duration // since it first paused
-	Waits []string      // what it is paused on; none if it is runnable
+	Name string
+	Age  time.Duration // since it first paused
+	// Waits is what the job is paused on, nothing if it is runnable: descriptors, each
+	// with its key, as "fd 7 (read)", or one of "sleep", "waker", "await", "mutex",
+	// "cond", "semaphore", "waitgroup", "chan" and "tasks". A key is told by its String
+	// method, a string or a number as it is, and any other by its type.
+	Waits []string
 }
 
-// List asks the loop for its live jobs, in no particular order. Any goroutine
-// but the loop's may call it. A loop that is closed or stuck answers with none.
+// List asks the loop for its live jobs, in no particular order. Any goroutine but
+// the loop's may call it; a job calls it in a function of Await, which it then waits
+// for in the list. A loop that is closed or stuck answers with none.
 func (s *Scheduler) List() []JobInfo {
 	ch := make(chan []JobInfo, 1)
 	if !s.onLoop(func() {
@@ -83,45 +86,4 @@ func (s *Scheduler) List() []JobInfo {
 		return nil
 	}
 	return <-ch
-}
-
-// waits spells out what the task is paused on.
-func (t *task) waits() []string {
-	switch t.on {
-	case onNothing:
-		return nil
-	case onWaits:
-		return t.src.waits(t.place)
-	}
-	return []string{[...]string{
-		onSleep: "sleep", onWaker: "waker", onWork: "await",
-		onMutex: "mutex", onCond: "cond", onSemaphore: "semaphore",
-		onWaitGroup: "waitgroup", onTasks: "tasks",
-	}[t.on]}
-}
-
-// waits spells out the wait at a place, or all of them.
-func (src *source) waits(place int32) []string {
-	if place != anyPlace {
-		if key, ok := src.keyAt(place); ok {
-			w, _ := src.wc.Get(key)
-			return []string{spell(key, int(w.FD))}
-		}
-		return nil
-	}
-	var all []string
-	for key, w := range src.wc.All() {
-		all = append(all, spell(key, int(w.FD)))
-	}
-	return all
-}
-
-func spell(key any, fd int) string {
-	switch key := key.(type) {
-	case waitKey:
-		return fmt.Sprintf("fd %d", fd)
-	case fmt.Stringer:
-		return fmt.Sprintf("fd %d (%v)", fd, key)
-	}
-	return fmt.Sprintf("fd %d (%T)", fd, key)
 }

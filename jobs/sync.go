@@ -24,6 +24,13 @@ func (q *queue) letGo() bool {
 	return true
 }
 
+// wakeAll wakes all that wait, for a reason.
+func (q *queue) wakeAll(reason error) {
+	for t := q.head; t != nil; t = q.head {
+		t.s.wake(t, reason)
+	}
+}
+
 // Mutex is a lock for jobs of one scheduler: Lock pauses the job, not the loop.
 // The zero value is unlocked. Waiting jobs get it in order.
 type Mutex struct {
@@ -67,8 +74,8 @@ func (m *Mutex) Unlock() {
 }
 
 // Cond is a condition variable for jobs of one scheduler. Since jobs run one at
-// a time it needs no lock; test the condition in a loop. The zero value is ready
-// for use.
+// a time it needs no lock; test the condition in a loop. Job.Within bounds the time
+// of one Wait, or of the loop. The zero value is ready for use.
 type Cond struct{ q queue }
 
 // Wait pauses the job until Signal or Broadcast, or returns why it was stopped.
@@ -89,10 +96,7 @@ func (c *Cond) Wait(j Job) error {
 func (c *Cond) Signal() { c.q.letGo() }
 
 // Broadcast resumes all that wait.
-func (c *Cond) Broadcast() {
-	for c.q.letGo() {
-	}
-}
+func (c *Cond) Broadcast() { c.q.wakeAll(nil) }
 
 // Semaphore bounds how many jobs of one scheduler do something at a time. Make one
 // with [NewSemaphore]: the zero value has no place.
@@ -142,7 +146,8 @@ func (w *WaitGroup) Add(n int) {
 	if w.n < 0 {
 		panic("jobs: negative WaitGroup")
 	}
-	for w.n == 0 && w.q.letGo() {
+	if w.n == 0 {
+		w.q.wakeAll(nil)
 	}
 }
 

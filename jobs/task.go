@@ -41,6 +41,7 @@ const (
 	onCond
 	onSemaphore
 	onWaitGroup
+	onChan
 	onTasks
 )
 
@@ -78,7 +79,7 @@ type run struct {
 	on           pausedOn
 	low          bool
 	lastInterest waitctx.Interest // with lastFD and lastPlace: what Job.Wait last awaited; 0 for nothing
-	place        int32            // of the wait it is paused on, or anyPlace
+	place        int32            // of the wait it is paused on, or anyPlace; in a Chan, of hands
 	fired        int32            // of the wait that resumed it, plus one
 	became       waitctx.Ready    // that wait
 	lastPlace    uint16
@@ -111,6 +112,7 @@ type run struct {
 
 	until    int64 // of the sleep under way, or the ID that WaitKey awaits
 	deadline int64 // loop time, 0 for none
+	limit    int64 // of Within: no deadline may be later
 	timerAt  int64 // of the deadline's timer, 0 for none
 
 	name string

@@ -169,9 +169,7 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 	case src.deadline > now:
 		s.setTimer(src)
 	case src.waiters.head != nil:
-		for src.waiters.head != nil {
-			s.wake(src.waiters.head, os.ErrDeadlineExceeded)
-		}
+		src.waiters.wakeAll(os.ErrDeadlineExceeded)
 	case src.fn != nil && !src.active:
 		src.deadline = 0
 		s.startWatch(src, os.ErrDeadlineExceeded)

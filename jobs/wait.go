@@ -1,9 +1,7 @@
 package jobs
 
 import (
-	"cmp"
 	"fmt"
-	"math"
 	"time"
 
 	"bide/waitctx"
@@ -97,7 +95,7 @@ func internal(key any) bool { _, ok := key.(waitKey); return ok }
 // Zero interest means Readable. It returns nil when ready (look again: readiness
 // may have passed), an error that wraps the kernel's and names the descriptor if
 // it was refused, or why the job was stopped: ErrCanceled,
-// os.ErrDeadlineExceeded, ErrClosed.
+// os.ErrDeadlineExceeded, ErrClosed. Within bounds the time.
 //
 // fd stays the caller's to close, also when the job ends, and one that belongs to
 // an os.File or a connection is to be kept reachable. A job that closes fd, and
@@ -119,31 +117,30 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	t.awaits(t.own, int32(t.lastPlace))
 	t.yield(Paused) // right here: see task.block
 	if t.reason != nil || t.stop != nil {
-		return t.waitFailed(fd)
+		t.lastInterest = 0 // a wait that the kernel refused is gone from the context
+		return t.resumed()
 	}
 	return nil
 }
 
 // WaitKey is Pause for one wait of the job's WaitCtx, that under key: the others
 // stay registered and do not resume the job. It is for code that shares the
-// context with others, such as several engines. It returns the kernel's error if
-// that refused the wait, waitctx.ErrNoKey if there is none under key, and
-// ErrCanceled once the wait is cleared, released or replaced meanwhile. In a Pool's
-// job it pauses, and the host decides what it resumes for.
+// context with others, such as several engines. It returns an error that wraps the
+// kernel's if that refused the wait, or waitctx.ErrNoKey if there is none under key;
+// both name the key. It returns ErrCanceled once the wait is cleared, released or
+// replaced meanwhile. In a Pool's job it pauses, and the host decides what it resumes
+// for.
 func (j Job) WaitKey(key any) error {
 	if !j.Valid() {
 		return nil
 	}
 	t, wc := j.t, j.WaitCtx()
 	if wc == nil {
-		return waitctx.ErrNoKey
+		return t.noWait(key, nil)
 	}
 	place := wc.Place(key)
 	if place < 0 {
-		if err := wc.Err(key); err != nil && t.s != nil {
-			t.context().takeUntold()
-		}
-		return cmp.Or(wc.Err(key), waitctx.ErrNoKey)
+		return t.noWait(key, wc.Err(key))
 	}
 	if t.s == nil || t.blocked > 0 {
 		return j.Pause()
@@ -157,6 +154,21 @@ func (j Job) WaitKey(key any) error {
 	t.keyed = false
 	return t.resumed()
 }
+
+// noWait says why there is no wait under key: it may have been refused.
+func (t *task) noWait(key any, refused error) error {
+	switch {
+	case refused == nil:
+		refused = waitctx.ErrNoKey
+	case t.s != nil:
+		t.context().takeUntold()
+		return refused // which names it
+	}
+	return waitError("key "+spellKey(key), refused)
+}
+
+// waitError says of which wait an error is.
+func waitError(wait string, err error) error { return fmt.Errorf("jobs: %s: %w", wait, err) }
 
 // bereave resumes the jobs that await a wait by its key that is gone from the
 // context: another may have its place by now.
@@ -181,21 +193,11 @@ func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
 	src, key := t.ownSource(), waitKey{fd, interest}
 	if _, ok := src.wc.Get(key); !ok {
 		if err := src.wc.Set(key, waitctx.Wait{FD: fd, Interest: interest}); err != nil {
-			return err
+			return waitError(spellWait(key, fd), err)
 		}
 	}
 	t.lastFD, t.lastInterest, t.lastPlace = fd, interest, uint16(src.wc.Place(key))
 	return nil
-}
-
-// waitFailed is what Wait returns if not nil. A wait the kernel refused is gone
-// from the context.
-func (t *task) waitFailed(fd waitctx.FD) error {
-	t.lastInterest = 0
-	if t.stop != nil {
-		return t.stopped()
-	}
-	return fmt.Errorf("jobs: descriptor %d: %w", fd, t.reason)
 }
 
 // Forget ends what Wait registered for fd, and comes before fd is closed. The
@@ -233,9 +235,7 @@ func (j Job) Sleep(d time.Duration) error {
 		t.yield(Paused)
 		return t.resumed()
 	}
-	if t.until = t.s.now() + int64(d); t.until < 0 { // beyond what a timer can hold
-		t.until = math.MaxInt64
-	}
+	t.until = t.s.in(d)
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
 	err = t.block(onSleep)
 	if err != nil && t.s.now() < t.until {

@@ -34,9 +34,9 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 }
 
 // Wait pauses j until a wait of w is ready. Several jobs may wait; all are
-// resumed. It returns the kernel's error if a wait is refused, or was before, while
-// nobody waited; os.ErrDeadlineExceeded past w's deadline; ErrCanceled once w was
-// stopped; or why j was stopped.
+// resumed. It returns an error that wraps the kernel's and names the wait if that
+// refuses one, or did before, while nobody waited; os.ErrDeadlineExceeded past w's
+// deadline; ErrCanceled once w was stopped; or why j was stopped.
 func (w Watch) Wait(j Job) error {
 	t, err := j.loop()
 	if err != nil {
@@ -152,8 +152,6 @@ func (w Watch) Stop() {
 	if src == nil || src.stopped {
 		return
 	}
-	for src.waiters.head != nil {
-		src.s.wake(src.waiters.head, ErrCanceled)
-	}
+	src.waiters.wakeAll(ErrCanceled)
 	src.s.retire(src)
 }

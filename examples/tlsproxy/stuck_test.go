@@ -35,7 +35,7 @@ func stuck(t *testing.T, r *running, n int, other net.Conn) {
 func writing(s status) (n int) {
 	for _, w := range s.Waits {
 		for _, key := range w.Keys {
-			if strings.Contains(key, "writing") {
+			if strings.Contains(key, "(write)") {
 				n++
 			}
 		}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +130,9 @@ func TestTryReadAndTryWriteNeverWait(t *testing.T) {
 			if ne := jobnet.ErrWouldBlock.(interface{ Temporary() bool }); !jobnet.ErrWouldBlock.Timeout() || !ne.Temporary() {
 				t.Error("ErrWouldBlock is not a temporary timeout")
 			}
+			if !errors.Is(jobnet.ErrWouldBlock, jobs.ErrWouldBlock) {
+				t.Error("ErrWouldBlock is not that of jobs")
+			}
 			sent := 0
 			for {
 				n, err := a.TryWrite(buf)
@@ -243,6 +247,22 @@ func TestErrors(t *testing.T) {
 			check("TryWrite after Close", err, net.ErrClosed, "write", false)
 			return nil
 		})
+	})
+}
+
+// What a job waits for is told in words, not by the type of a key.
+func TestListTellsTheDirection(t *testing.T) {
+	eachBackend(t, func(t *testing.T, s loop) {
+		a, b := s.half(t)
+		reading := s.begin(func(j jobs.Job) error { _, err := a.In(j).Read(make([]byte, 1)); return err })
+		s.do(t, func(jobs.Job) error { return nil }) // by now it waits
+		if list := s.List(); len(list) != 1 || len(list[0].Waits) != 1 || !strings.HasSuffix(list[0].Waits[0], " (read)") {
+			t.Errorf("List() = %v, want one job that waits to read", list)
+		}
+		b.Write([]byte("x"))
+		if err := await(t, reading); err != nil {
+			t.Error(err)
+		}
 	})
 }
 

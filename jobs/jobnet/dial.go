@@ -30,8 +30,8 @@ func Dial(s *jobs.Scheduler, network, address string) (*Conn, error) {
 
 // DialIn connects to an address of network tcp, tcp4, tcp6 or unix, pausing j
 // meanwhile. Names are looked up on another goroutine; of several addresses one
-// is tried after the other. What limits the time is j's deadline, or a cancel of
-// j.
+// is tried after the other. What limits the time is j's deadline, a cancel of j, or
+// jobs.Job.Within.
 func DialIn(j jobs.Job, network, address string) (*Conn, error) {
 	s := j.Scheduler()
 	if s == nil {

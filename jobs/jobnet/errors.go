@@ -10,8 +10,9 @@ import (
 	"bide/jobs"
 )
 
-// ErrWouldBlock is what TryRead and its kin return instead of waiting. It is a
-// temporary net.Error, which crypto/tls does not take for the end.
+// ErrWouldBlock is what TryRead and its kin return instead of waiting. It is
+// jobs.ErrWouldBlock to errors.Is, and a temporary net.Error, which crypto/tls does
+// not take for the end.
 var ErrWouldBlock net.Error = wouldBlock{}
 
 type wouldBlock struct{}
@@ -19,6 +20,7 @@ type wouldBlock struct{}
 func (wouldBlock) Error() string   { return "jobnet: would block" }
 func (wouldBlock) Timeout() bool   { return true }
 func (wouldBlock) Temporary() bool { return true }
+func (wouldBlock) Unwrap() error   { return jobs.ErrWouldBlock }
 
 var (
 	errForeign = errors.New("jobnet: the job is not one of the connection's scheduler")

@@ -77,6 +77,9 @@ type (
 	writing socket
 )
 
+func (*reading) String() string { return "read" }
+func (*writing) String() string { return "write" }
+
 // maxStreak is after how many calls that found the socket ready a job lets the
 // others go on: a peer that sends without end must not hold the loop.
 const maxStreak = 16

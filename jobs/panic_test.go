@@ -1,0 +1,137 @@
+package jobs_test
+
+import (
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"bide/jobs"
+	"bide/poller/pollertest"
+	"bide/waitctx"
+)
+
+// panicOf returns what fn panics with.
+func panicOf(fn func()) (v any) {
+	defer func() { v = recover() }()
+	fn()
+	return nil
+}
+
+// The panic of a function of Post is that of who runs the loop, and what was posted
+// after it is not lost, nor overtaken.
+func TestPostPanics(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		var got []string
+		post := func(name string) { s.Post(func() { got = append(got, name) }) }
+		job := func(name string) { s.Go(func(jobs.Job) error { got = append(got, name); return nil }) }
+		job("job 1")
+		post("a")
+		s.Post(func() { post("meanwhile"); panic("first") })
+		post("b")
+		job("job 2")
+		s.Post(func() { panic("second") })
+		for _, want := range []string{"first", "second"} {
+			if v := panicOf(func() { s.RunOnce(0) }); v != want {
+				t.Errorf("RunOnce panicked with %v, want %v", v, want)
+			}
+			if n := s.Live(); n != 2 {
+				t.Errorf("Live() = %d after the %s panic, want 2", n, want)
+			}
+			if at, ok := s.Next(); !ok || at.After(time.Now()) {
+				t.Errorf("Next() = %v, %v after the %s panic, want now", at, ok, want)
+			}
+			post("after the " + want)
+		}
+		until(t, s)
+		want := []string{"a", "b", "meanwhile", "after the first", "after the second", "job 1", "job 2"}
+		if !slices.Equal(got, want) {
+			t.Errorf("done %q, want %q", got, want)
+		}
+	})
+}
+
+// A host that goes on after a panic is told of what comes then, and a watchdog does not
+// take the turn for one that goes on.
+func TestHostGoesOnAfterAPanic(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		told := make(chan struct{}, 1)
+		s.OnReady(func() { told <- struct{}{} })
+		s.Post(func() { panic("boom") })
+		<-told
+		if v := panicOf(func() { s.RunOnce(0) }); v != "boom" {
+			t.Errorf("RunOnce panicked with %v, want boom", v)
+		}
+		time.Sleep(time.Hour)
+		done := false
+		s.Post(func() { done = true })
+		for !done {
+			<-told
+			s.RunOnce(0)
+		}
+	}, jobs.WithWatchdog(time.Second, func(stall jobs.Stall) { t.Errorf("reported: %v", stall) }))
+}
+
+// What panics while a scheduler is closed keeps nothing from being closed, whoever
+// unwinds the jobs.
+func TestCloseThroughPanics(t *testing.T) {
+	for name, end := range map[string]func(s *jobs.Scheduler) any{
+		"Close": func(s *jobs.Scheduler) any { return panicOf(func() { s.Close() }) },
+		"RunOnce": func(s *jobs.Scheduler) (v any) {
+			closed := make(chan error, 1)
+			s.Post(func() {
+				go func() { closed <- s.Close() }()
+				for s.Post(func() {}) { // until it has begun
+				}
+			})
+			panicOf(func() { s.RunOnce(0) }) // by what was posted before
+			v = panicOf(func() { s.RunOnce(0) })
+			select {
+			case err := <-closed:
+				if err != nil {
+					return err
+				}
+				return v
+			case <-time.After(10 * time.Second):
+				return "Close() has not returned after 10 s"
+			}
+		},
+	} {
+		s, err := jobs.New(jobs.WithErrors(func(_ string, err error) { panic(err) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		const n = 5
+		unwound := 0
+		for range n {
+			s.Go(func(j jobs.Job) error {
+				err := j.Park()
+				unwound++
+				return err
+			})
+		}
+		cleaned := false
+		wc := new(waitctx.WaitCtx)
+		r, _ := pipe(t)
+		wc.Set("key", waitctx.Wait{FD: waitctx.FD(r), Cleanup: func(any, waitctx.Wait) { cleaned = true }})
+		if _, err := s.Watch(wc, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.RunOnce(0)
+		s.Post(func() { panic(io.EOF) })
+		s.Go(func(jobs.Job) error { unwound++; return nil })
+		if v := end(s); v != jobs.ErrClosed && v != io.EOF {
+			t.Errorf("%s: panicked with %v, want ErrClosed or EOF", name, v)
+		}
+		if unwound != n+1 || !cleaned || s.Live() != 0 {
+			t.Errorf("%s: %d jobs unwound, %d live, cleaned up %v, want %d, 0, true", name, unwound, s.Live(), cleaned, n+1)
+		}
+		if _, err := jobs.PollerOf(s).Wait(make([]waitctx.Event, 1), 0); !errors.Is(err, waitctx.ErrClosed) {
+			t.Errorf("%s: the poller's Wait() = %v, want ErrClosed", name, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("%s: Close() again = %v, want nil", name, err)
+		}
+	}
+}
