@@ -6,6 +6,8 @@ import (
 	"io"
 	"log"
 	"net"
+	"net/http"
+	"net/http/httptest"
 
 	"bide/jobs"
 	"bide/jobs/jobnet"
@@ -52,4 +54,33 @@ func ExampleListen() {
 	io.ReadFull(c, b)
 	fmt.Println(string(b))
 	// Output: hello
+}
+
+// An http.Client whose connections are on a loop.
+func ExampleDialContext() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "hello")
+	}))
+	defer server.Close()
+
+	loop, err := jobs.New()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer loop.Close()
+	go loop.Run(context.Background())
+	client := &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			return jobnet.DialContext(ctx, loop, network, address)
+		},
+	}}
+
+	res, err := client.Get(server.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	fmt.Println(string(body), err)
+	// Output: hello <nil>
 }

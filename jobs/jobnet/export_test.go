@@ -1,5 +1,16 @@
 package jobnet
 
+import (
+	"net"
+
+	"bide/jobs"
+)
+
+// DialOne is DialIn of a name that has these addresses.
+func DialOne(j jobs.Job, addrs ...net.Addr) (*Conn, error) {
+	return dialOne(j, j.Scheduler(), "tcp", addrs)
+}
+
 // BuffersFound reports whether crypto/tls has the buffers that this package
 // takes away.
 func BuffersFound() bool { return rawInputField.known && handField.known && inputField.known }
