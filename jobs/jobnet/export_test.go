@@ -11,6 +11,12 @@ func DialOne(j jobs.Job, addrs ...net.Addr) (*Conn, error) {
 	return dialOne(j, j.Scheduler(), "tcp", addrs)
 }
 
+// GivenBack is how many connections have bytes that were given back.
+func GivenBack() (n int) {
+	givenBack.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
 // BuffersFound reports whether crypto/tls has the buffers that this package
 // takes away.
 func BuffersFound() bool { return rawInputField.known && handField.known && inputField.known }

@@ -28,7 +28,8 @@ type TLSConn struct {
 // would block. Handshakes are heavy: see Scheduler.GoLow. The callbacks of
 // config find the job by jobs.FromContext, and may pause it. When it fails, c
 // is still the caller's to close. What limits the time are c's deadlines, which go on
-// to hold afterwards, and j's. Renegotiation is not supported.
+// to hold afterwards, and j's. What was read from c to see that TLS begins is given
+// back before, by Unread. Renegotiation is not supported.
 func ServerTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 	return handshake(j, c, config, tls.Server)
 }
