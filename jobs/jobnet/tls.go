@@ -129,8 +129,7 @@ func (t *TLSConn) drain(j jobs.Job) error {
 	}
 }
 
-// write gives b to crypto/tls a few records' worth at a time. The records of one
-// time are queued and sent by one system call.
+// write gives b to crypto/tls a few records' worth at a time.
 func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 	c := t.t.c
 	if err := c.lock(j, &t.wmu); err != nil {
@@ -141,18 +140,26 @@ func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 		if err := t.drain(j); err != nil || n == len(b) {
 			return n, err
 		}
-		if err := c.breathe(j); err != nil {
-			return n, c.opError("write", err)
-		}
-		t.t.corked = true
-		m, err := t.tls.Write(b[n:min(len(b), n+maxPayload)])
-		t.t.corked = false
-		n += m
-		if err != nil {
-			t.drain(j) // the records before it
+		m, err := t.put(j, b[n:min(len(b), n+maxPayload)])
+		if n += m; err != nil {
 			return n, err
 		}
 	}
+}
+
+// put gives b to crypto/tls. Its records are queued, to be sent by one system call.
+func (t *TLSConn) put(j jobs.Job, b []byte) (int, error) {
+	c := t.t.c
+	if err := c.breathe(j); err != nil {
+		return 0, c.opError("write", err)
+	}
+	t.t.corked = true
+	n, err := t.tls.Write(b)
+	t.t.corked = false
+	if err != nil {
+		t.drain(j) // the records before it
+	}
+	return n, err
 }
 
 // WriteIn writes all of b and returns when the socket has taken it, pausing j
@@ -198,7 +205,8 @@ func (t *TLSConn) Close() error {
 	return err
 }
 
-// In returns the view of t whose calls pause j. It has CloseWrite besides.
+// In returns the view of t whose calls pause j. It has CloseWrite and ConnectionState
+// besides, and is a BuffersWriter that puts small buffers together into records.
 func (t *TLSConn) In(j jobs.Job) net.Conn { return &tlsView{t, j} }
 
 // tlsView is a TLSConn whose calls pause a job.
@@ -213,6 +221,9 @@ func (v *tlsView) CloseWrite() error           { return v.t.CloseWriteIn(v.j) }
 func (v *tlsView) Close() error                { return v.t.Close() }
 func (v *tlsView) LocalAddr() net.Addr         { return v.t.t.c.LocalAddr() }
 func (v *tlsView) RemoteAddr() net.Addr        { return v.t.t.c.RemoteAddr() }
+
+func (v *tlsView) ConnectionState() tls.ConnectionState       { return v.t.ConnectionState() }
+func (v *tlsView) WriteBuffers(b *net.Buffers) (int64, error) { return v.t.writeBuffers(v.j, b) }
 
 func (v *tlsView) SetDeadline(t time.Time) error      { return v.conn().SetDeadline(t) }
 func (v *tlsView) SetReadDeadline(t time.Time) error  { return v.conn().SetReadDeadline(t) }
