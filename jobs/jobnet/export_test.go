@@ -2,6 +2,7 @@ package jobnet
 
 import (
 	"net"
+	"time"
 
 	"bide/jobs"
 )
@@ -20,6 +21,16 @@ func GivenBack() (n int) {
 // BuffersFound reports whether crypto/tls has the buffers that this package
 // takes away.
 func BuffersFound() bool { return rawInputField.known && handField.known && inputField.known }
+
+// ShortenLinger has Close try for d only, until what it returns is called.
+func ShortenLinger(d time.Duration) (restore func()) {
+	before := lingerTime
+	lingerTime = d
+	return func() { lingerTime = before }
+}
+
+// Gone reports whether the poller has let go of the connection.
+func (c *Conn) Gone() bool { return c.life.word.Load()&unwatched != 0 }
 
 // Held is the size of the buffers that crypto/tls has of t. Loop only.
 func (t *TLSConn) Held() int {

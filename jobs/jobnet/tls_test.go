@@ -390,33 +390,65 @@ func (s loop) stuck(t *testing.T, writing chan error) {
 // What is in the queue at Close is sent still, and the client sees whole
 // records and a proper end, whatever deadline was set before.
 func TestTLSCloseSendsWhatIsQueued(t *testing.T) {
-	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
-		ours, theirs, _ := s.secure(t, change)
-		var job jobs.Job
-		written := 0
-		writing := s.begin(func(j jobs.Job) (err error) {
-			job = j
-			written, err = ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
-			return err
-		})
-		s.stuck(t, writing)
-		job.Cancel(nil)
-		if err := await(t, writing); !errors.Is(err, jobs.ErrCanceled) {
-			t.Fatalf("Write() = %v, want jobs.ErrCanceled", err)
-		}
-		s.do(t, func(jobs.Job) error {
+	for name, late := range map[string]func(*testing.T, *jobnet.TLSConn, jobs.Job){
+		"the loop hears of the deadline later": func(t *testing.T, ours *jobnet.TLSConn, _ jobs.Job) {
 			set := make(chan error)
-			go func() { set <- ours.Conn().SetDeadline(time.Now()) }() // the loop hears of it after the Close
+			go func() { set <- ours.Conn().SetDeadline(time.Now()) }()
 			if err := <-set; err != nil {
 				t.Errorf("SetDeadline() = %v, want nil", err)
 			}
-			return ours.Close()
+		},
+		"the deadline starts a flush": func(_ *testing.T, ours *jobnet.TLSConn, j jobs.Job) {
+			ours.In(j).SetDeadline(time.Now())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+				ours, theirs, _ := s.secure(t, change)
+				var job jobs.Job
+				written := 0
+				writing := s.begin(func(j jobs.Job) (err error) {
+					job = j
+					written, err = ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
+					return err
+				})
+				s.stuck(t, writing)
+				job.Cancel(nil)
+				if err := await(t, writing); !errors.Is(err, jobs.ErrCanceled) {
+					t.Fatalf("Write() = %v, want jobs.ErrCanceled", err)
+				}
+				s.do(t, func(j jobs.Job) error {
+					late(t, ours, j)
+					return ours.Close()
+				})
+				got, err := io.ReadAll(theirs)
+				if err != nil || len(got) != written {
+					t.Errorf("the client read %d bytes, %v, want %d and the end", len(got), err, written)
+				}
+				s.idle(t)
+			})
 		})
-		got, err := io.ReadAll(theirs)
-		if err != nil || len(got) != written {
-			t.Errorf("the client read %d bytes, %v, want %d and the end", len(got), err, written)
+	}
+}
+
+// A client that never takes what is queued does not keep a closed connection.
+func TestTLSCloseEnds(t *testing.T) {
+	t.Cleanup(jobnet.ShortenLinger(10 * time.Millisecond)) // once no loop is left
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		ours, _, _ := s.secure(t, change)
+		writing := s.begin(func(j jobs.Job) error { return ours.WriteIn(j, make([]byte, 16<<20)) })
+		s.stuck(t, writing)
+		if err := s.do(t, func(jobs.Job) error { return ours.Close() }); err != nil {
+			t.Errorf("Close() = %v", err)
 		}
-		s.idle(t)
+		if err := await(t, writing); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("WriteIn() = %v, want net.ErrClosed", err)
+		}
+		for deadline := time.Now().Add(patience); !ours.Conn().Gone(); s.Stats() {
+			if time.Now().After(deadline) {
+				t.Fatal("the connection is still there")
+			}
+		}
 	})
 }
 
