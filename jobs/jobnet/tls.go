@@ -170,21 +170,24 @@ func (t *TLSConn) WriteIn(j jobs.Job, b []byte) error {
 }
 
 // CloseWriteIn sends close_notify and then TCP's end of the stream; reading
-// goes on.
+// goes on. Past the deadline it sends them still, as crypto/tls does, but does not
+// wait: if the socket is full, close_notify alone follows when it is not.
 func (t *TLSConn) CloseWriteIn(j jobs.Job) error {
 	c := t.t.c
 	if err := c.lock(j, &t.wmu); err != nil {
 		return c.opError("close", err)
 	}
 	defer t.wmu.Unlock()
-	if err := t.drain(j); err != nil {
+	if err := t.tls.CloseWrite(); err != nil { // it is queued behind what is left
 		return err
 	}
-	if err := t.tls.CloseWrite(); err != nil {
-		return err
+	if !t.t.flush() {
+		if err := t.drain(j); err != nil {
+			return err
+		}
 	}
-	if err := t.drain(j); err != nil {
-		return err
+	if t.t.err != nil {
+		return t.t.err
 	}
 	return c.CloseWrite()
 }

@@ -244,6 +244,51 @@ func TestTLSHalfClose(t *testing.T) {
 	})
 }
 
+// As with crypto/tls, the end of the stream is sent past the deadline too, and
+// behind what is queued.
+func TestTLSCloseWritePastTheDeadline(t *testing.T) {
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		for _, full := range []bool{false, true} {
+			ours, theirs, raw := s.secure(t, change)
+			written := 0
+			writing := s.begin(func(j jobs.Job) (err error) {
+				if full {
+					written, err = ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
+				}
+				return err
+			})
+			if full {
+				s.stuck(t, writing)
+			}
+			err := s.do(t, func(j jobs.Job) error { return ours.In(j).SetWriteDeadline(time.Now()) })
+			if err := errors.Join(err, await(t, writing)); full != errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("Write() = %v", err)
+			}
+			end := func(j jobs.Job) error { return ours.CloseWriteIn(j) }
+			if err := s.do(t, end); err != nil && !(full && errors.Is(err, os.ErrDeadlineExceeded)) {
+				t.Errorf("CloseWriteIn() = %v, socket full %v", err, full)
+			}
+			if got, err := io.ReadAll(theirs); len(got) != written || err != nil {
+				t.Errorf("the client read %d bytes, %v, want %d and the end", len(got), err, written)
+			}
+			if full {
+				if err := s.do(t, end); err != nil {
+					t.Errorf("CloseWriteIn() = %v once the client has read, want nil", err)
+				}
+			}
+			if n, err := raw.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("Read() = %d, %v beneath TLS, want 0, io.EOF", n, err)
+			}
+			if err := s.do(t, func(jobs.Job) error { return ours.Close() }); err != nil {
+				t.Errorf("Close() = %v", err)
+			}
+			if err := s.do(t, end); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("CloseWriteIn() = %v after Close, want net.ErrClosed", err)
+			}
+		}
+	})
+}
+
 // A deadline that passes leaves the connection as it was.
 func TestTLSDeadlines(t *testing.T) {
 	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
