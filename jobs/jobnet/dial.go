@@ -167,7 +167,7 @@ func resolve(j jobs.Job, network, address string) ([]net.Addr, error) {
 	}
 	if ap, err := netip.ParseAddrPort(address); err == nil {
 		if family == "4" && !ap.Addr().Unmap().Is4() || family == "6" && ap.Addr().Unmap().Is4() {
-			return nil, &net.AddrError{Err: "no suitable address found", Addr: address}
+			return nil, &net.AddrError{Err: "no suitable address found", Addr: ap.Addr().String()}
 		}
 		return []net.Addr{net.TCPAddrFromAddrPort(ap)}, nil
 	}

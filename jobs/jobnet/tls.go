@@ -85,7 +85,11 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 	if n == 0 || err != nil { // at the peer's end too: writing may go on for long
 		t.takeBack()
 	}
-	if err == error(ErrWouldBlock) && t.t.full() && !t.t.muted {
+	switch {
+	case err == nil:
+	case err != error(ErrWouldBlock):
+		c.drained = false // the next call hears of it again, though nothing comes
+	case t.t.full() && !t.t.muted:
 		t.t.mute(true)
 	}
 	return n, err

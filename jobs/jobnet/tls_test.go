@@ -244,6 +244,33 @@ func TestTLSHalfClose(t *testing.T) {
 	})
 }
 
+// Whoever reads past the end, or an error, is told of it again.
+func TestTLSEndStays(t *testing.T) {
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		for name, end := range map[string]func(*tls.Conn, *net.TCPConn){
+			"close_notify": func(c *tls.Conn, _ *net.TCPConn) { c.CloseWrite() }, // of TLS alone
+			"bad record":   func(_ *tls.Conn, raw *net.TCPConn) { raw.Write(append([]byte{23, 3, 3, 0, 25}, make([]byte, 25)...)) },
+		} {
+			ours, theirs, raw := s.secure(t, change)
+			end(theirs, raw)
+			reading := s.begin(func(j jobs.Job) error {
+				v, b := ours.In(j), make([]byte, 8)
+				_, err := v.Read(b)
+				for range 2 {
+					if n, again := v.Read(b); n != 0 || again == nil || again.Error() != err.Error() {
+						t.Errorf("%s: Read() = %d, %v, want 0, %v again", name, n, again, err)
+					}
+				}
+				return err
+			})
+			if err := await(t, reading); err == nil || (err == io.EOF) != (name == "close_notify") {
+				t.Errorf("%s: Read() = %v", name, err)
+			}
+			s.do(t, func(jobs.Job) error { return ours.Close() })
+		}
+	})
+}
+
 // As with crypto/tls, the end of the stream is sent past the deadline too, and
 // behind what is queued.
 func TestTLSCloseWritePastTheDeadline(t *testing.T) {
