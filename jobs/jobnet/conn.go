@@ -83,6 +83,9 @@ func (c *Conn) opError(op string, err error) error {
 // asking. That holds for one call, after which readiness has spoken, or the
 // caller insists; with edges it is known whether that has spoken already.
 func (c *Conn) recv(b []byte) (int, syscall.Errno) {
+	if c.unread {
+		return c.reread(b), 0
+	}
 	if c.drained {
 		if c.drained = false; !c.edges || c.rd.w.Drained() {
 			return 0, syscall.EAGAIN

@@ -287,6 +287,7 @@ func TestJobOfAnotherScheduler(t *testing.T) {
 		"AcceptIn":     func(j jobs.Job) error { _, err := l.AcceptIn(j); return err },
 		"ServerTLS":    func(j jobs.Job) error { _, err := jobnet.ServerTLS(j, a, nil); return err },
 		"TLS Read":     func(j jobs.Job) error { _, err := secured.In(j).Read(make([]byte, 1)); return err },
+		"TLS Buffers":  func(j jobs.Job) error { return writeBuffers(secured.In(j), "x") },
 		"TLS WriteIn":  func(j jobs.Job) error { return secured.WriteIn(j, []byte("x")) },
 		"CloseWriteIn": func(j jobs.Job) error { return secured.CloseWriteIn(j) },
 	} {

@@ -11,27 +11,51 @@ import (
 	"bide/waitctx"
 )
 
-// Dial connects to an address of network tcp, tcp4, tcp6 or unix. It is for
-// goroutines other than the loop's.
+// Dial is DialContext without a context.
 func Dial(s *jobs.Scheduler, network, address string) (*Conn, error) {
-	c, err := (*Conn)(nil), errLost
-	done := make(chan struct{})
-	j := s.Go(func(j jobs.Job) error {
-		defer close(done)
-		c, err = DialIn(j, network, address)
-		return nil
-	})
-	if j == (jobs.Job{}) {
-		return nil, &net.OpError{Op: "dial", Net: network, Err: net.ErrClosed}
+	return DialContext(context.Background(), s, network, address)
+}
+
+// DialContext connects to an address of network tcp, tcp4, tcp6 or unix, as DialIn
+// does. It is for goroutines other than the loop's, also where ctx is that of a job:
+// http.Transport and others hand contexts to goroutines of their own. When ctx ends
+// first, the error is package net's, and wraps the context's cause besides; of a
+// connection nothing is left. Once there is one, ctx does not concern it any more.
+//
+// What net.Dialer has beyond that, such as LocalAddr and Control, it has for [Adopt]
+// too.
+func DialContext(ctx context.Context, s *jobs.Scheduler, network, address string) (*Conn, error) {
+	c, err := (*Conn)(nil), ctx.Err()
+	if err == nil {
+		if e := s.Do(ctx, func(j jobs.Job) error {
+			c, err = DialIn(j, network, address)
+			return nil // the error is no other's than the caller's
+		}); e != nil {
+			err = e
+		}
 	}
-	<-done
-	return c, err
+	var failed *net.OpError
+	if err != nil && !errors.As(err, &failed) {
+		failed = &net.OpError{Op: "dial", Net: network, Err: waitError(err)}
+	}
+	if why := ctx.Err(); why != nil {
+		if c != nil { // it was there just as ctx ended
+			failed = &net.OpError{Op: "dial", Net: network, Addr: c.RemoteAddr()}
+			c.Close()
+		}
+		failed.Err = ended{why, context.Cause(ctx)}
+	}
+	if failed != nil {
+		return nil, failed
+	}
+	return c, nil
 }
 
 // DialIn connects to an address of network tcp, tcp4, tcp6 or unix, pausing j
-// meanwhile. Names are looked up on another goroutine; of several addresses one
-// is tried after the other. What limits the time is j's deadline, a cancel of j, or
-// jobs.Job.Within.
+// meanwhile. Names are looked up on another goroutine; of several addresses one is
+// tried after the other, never two at once, and each for as long as the system tries.
+// What limits the time of all together are j's deadline, jobs.Job.Within and a cancel
+// of j; the error is theirs then.
 func DialIn(j jobs.Job, network, address string) (*Conn, error) {
 	s := j.Scheduler()
 	if s == nil {
@@ -41,24 +65,34 @@ func DialIn(j jobs.Job, network, address string) (*Conn, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: waitError(err)}
 	}
-	for _, a := range addrs {
-		c, e := connect(j, s, a)
-		if e == nil {
-			return c, nil
-		}
-		if err == nil { // the first is the most telling, as package net has it
-			err = &net.OpError{Op: "dial", Net: network, Addr: a, Err: e}
-		}
-		var failed syscall.Errno
-		if !errors.As(e, &failed) {
-			break // not the address's fault: j was cancelled, or the like
-		}
-	}
-	return nil, err
+	return dialOne(j, s, network, addrs)
 }
 
-// connect connects to one address.
+// dialOne connects to the first of the addresses that takes it.
+func dialOne(j jobs.Job, s *jobs.Scheduler, network string, addrs []net.Addr) (*Conn, error) {
+	var first error // the most telling, as package net has it
+	for _, a := range addrs {
+		c, err := connect(j, s, a)
+		if err == nil {
+			return c, nil
+		}
+		failed := &net.OpError{Op: "dial", Net: network, Addr: a, Err: err}
+		if e := syscall.Errno(0); !errors.As(err, &e) {
+			return nil, failed // not the address's fault: j was stopped, or the like
+		}
+		if first == nil {
+			first = failed
+		}
+	}
+	return nil, first
+}
+
+// connect connects to one address. Where that is decided at once nothing pauses j,
+// which is to hear nevertheless that it was stopped.
 func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
+	if err := j.Sleep(0); err != nil {
+		return nil, waitError(err)
+	}
 	to = loopback(to)
 	fd, e := sysConnect(to)
 	if e != 0 && e != syscall.EINPROGRESS {
@@ -133,7 +167,7 @@ func resolve(j jobs.Job, network, address string) ([]net.Addr, error) {
 	}
 	if ap, err := netip.ParseAddrPort(address); err == nil {
 		if family == "4" && !ap.Addr().Unmap().Is4() || family == "6" && ap.Addr().Unmap().Is4() {
-			return nil, &net.AddrError{Err: "no suitable address found", Addr: address}
+			return nil, &net.AddrError{Err: "no suitable address found", Addr: ap.Addr().String()}
 		}
 		return []net.Addr{net.TCPAddrFromAddrPort(ap)}, nil
 	}

@@ -1,6 +1,7 @@
 package jobnet
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -43,6 +44,19 @@ func waitError(err error) error {
 	}
 	return err
 }
+
+// ended is why a dial ended with its context, in package net's words.
+type ended struct{ err, cause error }
+
+func (e ended) Error() string {
+	if e.Timeout() {
+		return os.ErrDeadlineExceeded.Error()
+	}
+	return "operation was canceled"
+}
+
+func (e ended) Timeout() bool   { return e.err == context.DeadlineExceeded }
+func (e ended) Unwrap() []error { return []error{e.err, e.cause} }
 
 // bare reports whether err is returned as it is, since callers compare it with
 // ==; other errors are wrapped as package net does.

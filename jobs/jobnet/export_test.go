@@ -1,8 +1,36 @@
 package jobnet
 
+import (
+	"net"
+	"time"
+
+	"bide/jobs"
+)
+
+// DialOne is DialIn of a name that has these addresses.
+func DialOne(j jobs.Job, addrs ...net.Addr) (*Conn, error) {
+	return dialOne(j, j.Scheduler(), "tcp", addrs)
+}
+
+// GivenBack is how many connections have bytes that were given back.
+func GivenBack() (n int) {
+	givenBack.Range(func(any, any) bool { n++; return true })
+	return n
+}
+
 // BuffersFound reports whether crypto/tls has the buffers that this package
 // takes away.
 func BuffersFound() bool { return rawInputField.known && handField.known && inputField.known }
+
+// ShortenLinger has Close try for d only, until what it returns is called.
+func ShortenLinger(d time.Duration) (restore func()) {
+	before := lingerTime
+	lingerTime = d
+	return func() { lingerTime = before }
+}
+
+// Gone reports whether the poller has let go of the connection.
+func (c *Conn) Gone() bool { return c.life.word.Load()&unwatched != 0 }
 
 // Held is the size of the buffers that crypto/tls has of t. Loop only.
 func (t *TLSConn) Held() int {

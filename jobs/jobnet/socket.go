@@ -35,6 +35,7 @@ type socket struct {
 	streak  uint8           // calls that did not pause since one did
 	nudges  uint8           // counted, so that a wait can tell that there was one
 	edges   bool            // rd asks to be told of what comes, not of what is there: see reads
+	unread  bool            // something was given back, and so nothing is drained
 	rdctx   waitctx.WaitCtx // of rd, which every socket needs
 }
 
@@ -200,6 +201,7 @@ func (k *socket) unwatch() {
 	if o := k.wr.Load(); k.rdHeld || o != nil && o.held {
 		return
 	}
+	k.dropUnread()
 	if k.life.unwatch() {
 		sysClose(k.fd())
 	}

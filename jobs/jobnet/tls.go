@@ -31,7 +31,8 @@ type TLSConn struct {
 // would block. Handshakes are heavy: see Scheduler.GoLow. The callbacks of
 // config find the job by jobs.FromContext, and may pause it. When it fails, c
 // is still the caller's to close. What limits the time are c's deadlines, which go on
-// to hold afterwards, and j's. Renegotiation is not supported.
+// to hold afterwards, and j's. What was read from c to see that TLS begins is given
+// back before, by Unread. Renegotiation is not supported.
 func ServerTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 	return handshake(j, c, config, tls.Server)
 }
@@ -87,7 +88,11 @@ func (t *TLSConn) TryRead(b []byte) (int, error) {
 	if n == 0 || err != nil { // at the peer's end too: writing may go on for long
 		t.takeBack()
 	}
-	if err == error(ErrWouldBlock) && t.t.full() && !t.t.muted {
+	switch {
+	case err == nil:
+	case err != error(ErrWouldBlock):
+		c.drained = false // the next call hears of it again, though nothing comes
+	case t.t.full() && !t.t.muted:
 		t.t.mute(true)
 	}
 	return n, err
@@ -131,8 +136,7 @@ func (t *TLSConn) drain(j jobs.Job) error {
 	}
 }
 
-// write gives b to crypto/tls a few records' worth at a time. The records of one
-// time are queued and sent by one system call.
+// write gives b to crypto/tls a few records' worth at a time.
 func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 	c := t.t.c
 	if err := c.lock(j, &t.wmu); err != nil {
@@ -143,18 +147,26 @@ func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 		if err := t.drain(j); err != nil || n == len(b) {
 			return n, err
 		}
-		if err := c.breathe(j); err != nil {
-			return n, c.opError("write", err)
-		}
-		t.t.corked = true
-		m, err := t.tls.Write(b[n:min(len(b), n+maxPayload)])
-		t.t.corked = false
-		n += m
-		if err != nil {
-			t.drain(j) // the records before it
+		m, err := t.put(j, b[n:min(len(b), n+maxPayload)])
+		if n += m; err != nil {
 			return n, err
 		}
 	}
+}
+
+// put gives b to crypto/tls. Its records are queued, to be sent by one system call.
+func (t *TLSConn) put(j jobs.Job, b []byte) (int, error) {
+	c := t.t.c
+	if err := c.breathe(j); err != nil {
+		return 0, c.opError("write", err)
+	}
+	t.t.corked = true
+	n, err := t.tls.Write(b)
+	t.t.corked = false
+	if err != nil {
+		t.drain(j) // the records before it
+	}
+	return n, err
 }
 
 // WriteIn writes all of b and returns when the socket has taken it, pausing j
@@ -165,21 +177,24 @@ func (t *TLSConn) WriteIn(j jobs.Job, b []byte) error {
 }
 
 // CloseWriteIn sends close_notify and then TCP's end of the stream; reading
-// goes on.
+// goes on. Past the deadline it sends them still, as crypto/tls does, but does not
+// wait: if the socket is full, close_notify alone follows when it is not.
 func (t *TLSConn) CloseWriteIn(j jobs.Job) error {
 	c := t.t.c
 	if err := c.lock(j, &t.wmu); err != nil {
 		return c.opError("close", err)
 	}
 	defer t.wmu.Unlock()
-	if err := t.drain(j); err != nil {
+	if err := t.tls.CloseWrite(); err != nil { // it is queued behind what is left
 		return err
 	}
-	if err := t.tls.CloseWrite(); err != nil {
-		return err
+	if !t.t.flush() {
+		if err := t.drain(j); err != nil {
+			return err
+		}
 	}
-	if err := t.drain(j); err != nil {
-		return err
+	if t.t.err != nil {
+		return t.t.err
 	}
 	return c.CloseWrite()
 }
@@ -200,7 +215,8 @@ func (t *TLSConn) Close() error {
 	return err
 }
 
-// In returns the view of t whose calls pause j. It has CloseWrite besides.
+// In returns the view of t whose calls pause j. It has CloseWrite and ConnectionState
+// besides, and is a BuffersWriter that puts small buffers together into records.
 func (t *TLSConn) In(j jobs.Job) net.Conn { return &tlsView{t, j} }
 
 // tlsView is a TLSConn whose calls pause a job.
@@ -215,6 +231,9 @@ func (v *tlsView) CloseWrite() error           { return v.t.CloseWriteIn(v.j) }
 func (v *tlsView) Close() error                { return v.t.Close() }
 func (v *tlsView) LocalAddr() net.Addr         { return v.t.t.c.LocalAddr() }
 func (v *tlsView) RemoteAddr() net.Addr        { return v.t.t.c.RemoteAddr() }
+
+func (v *tlsView) ConnectionState() tls.ConnectionState       { return v.t.ConnectionState() }
+func (v *tlsView) WriteBuffers(b *net.Buffers) (int64, error) { return v.t.writeBuffers(v.j, b) }
 
 func (v *tlsView) SetDeadline(t time.Time) error      { return v.conn().SetDeadline(t) }
 func (v *tlsView) SetReadDeadline(t time.Time) error  { return v.conn().SetReadDeadline(t) }

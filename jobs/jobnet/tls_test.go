@@ -202,7 +202,8 @@ func TestTLSClient(t *testing.T) {
 				return err
 			}
 			wantRead(t, v, 50_000, 'x')
-			if !c.ConnectionState().HandshakeComplete {
+			// As golang.org/x/net/http2 asks for it.
+			if !v.(interface{ ConnectionState() tls.ConnectionState }).ConnectionState().HandshakeComplete {
 				t.Error("the handshake is not complete")
 			}
 			if err := c.CloseWriteIn(j); err != nil {
@@ -239,6 +240,78 @@ func TestTLSHalfClose(t *testing.T) {
 		}
 		if err := await(t, ended); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// Whoever reads past the end, or an error, is told of it again.
+func TestTLSEndStays(t *testing.T) {
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		for name, end := range map[string]func(*tls.Conn, *net.TCPConn){
+			"close_notify": func(c *tls.Conn, _ *net.TCPConn) { c.CloseWrite() }, // of TLS alone
+			"bad record":   func(_ *tls.Conn, raw *net.TCPConn) { raw.Write(append([]byte{23, 3, 3, 0, 25}, make([]byte, 25)...)) },
+		} {
+			ours, theirs, raw := s.secure(t, change)
+			end(theirs, raw)
+			reading := s.begin(func(j jobs.Job) error {
+				v, b := ours.In(j), make([]byte, 8)
+				_, err := v.Read(b)
+				for range 2 {
+					if n, again := v.Read(b); n != 0 || again == nil || again.Error() != err.Error() {
+						t.Errorf("%s: Read() = %d, %v, want 0, %v again", name, n, again, err)
+					}
+				}
+				return err
+			})
+			if err := await(t, reading); err == nil || (err == io.EOF) != (name == "close_notify") {
+				t.Errorf("%s: Read() = %v", name, err)
+			}
+			s.do(t, func(jobs.Job) error { return ours.Close() })
+		}
+	})
+}
+
+// As with crypto/tls, the end of the stream is sent past the deadline too, and
+// behind what is queued.
+func TestTLSCloseWritePastTheDeadline(t *testing.T) {
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		for _, full := range []bool{false, true} {
+			ours, theirs, raw := s.secure(t, change)
+			written := 0
+			writing := s.begin(func(j jobs.Job) (err error) {
+				if full {
+					written, err = ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
+				}
+				return err
+			})
+			if full {
+				s.stuck(t, writing)
+			}
+			err := s.do(t, func(j jobs.Job) error { return ours.In(j).SetWriteDeadline(time.Now()) })
+			if err := errors.Join(err, await(t, writing)); full != errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("Write() = %v", err)
+			}
+			end := func(j jobs.Job) error { return ours.CloseWriteIn(j) }
+			if err := s.do(t, end); err != nil && !(full && errors.Is(err, os.ErrDeadlineExceeded)) {
+				t.Errorf("CloseWriteIn() = %v, socket full %v", err, full)
+			}
+			if got, err := io.ReadAll(theirs); len(got) != written || err != nil {
+				t.Errorf("the client read %d bytes, %v, want %d and the end", len(got), err, written)
+			}
+			if full {
+				if err := s.do(t, end); err != nil {
+					t.Errorf("CloseWriteIn() = %v once the client has read, want nil", err)
+				}
+			}
+			if n, err := raw.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+				t.Errorf("Read() = %d, %v beneath TLS, want 0, io.EOF", n, err)
+			}
+			if err := s.do(t, func(jobs.Job) error { return ours.Close() }); err != nil {
+				t.Errorf("Close() = %v", err)
+			}
+			if err := s.do(t, end); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("CloseWriteIn() = %v after Close, want net.ErrClosed", err)
+			}
 		}
 	})
 }
@@ -280,6 +353,67 @@ func TestTLSDeadlines(t *testing.T) {
 		})
 		theirs.Write([]byte("go on"))
 		wantRead(t, theirs, size, 'x')
+		if err := await(t, goOn); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// WriteBuffers writes what the buffers say in order, small ones in one record, and
+// leaves what it did not write.
+func TestTLSWriteBuffers(t *testing.T) {
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		ours, theirs, _ := s.secure(t, change)
+		write := func(v *net.Buffers) (n int64, err error) {
+			err = s.do(t, func(j jobs.Job) (err error) {
+				n, err = ours.In(j).(jobnet.BuffersWriter).WriteBuffers(v)
+				return err
+			})
+			return n, err
+		}
+		v := net.Buffers{nil, []byte("ab"), nil, []byte("c"), nil}
+		if n, err := write(&v); n != 3 || err != nil || len(v) != 0 {
+			t.Errorf("WriteBuffers() = %d, %v and leaves %d, want 3, nil and none", n, err, len(v))
+		}
+		got := make([]byte, 100)
+		if n, err := theirs.Read(got); string(got[:n]) != "abc" || err != nil {
+			t.Errorf("the peer's Read() = %q, %v, want abc at once", got[:n], err)
+		}
+		if n, err := write(&v); n != 0 || err != nil {
+			t.Errorf("WriteBuffers() = %d, %v of none, want 0, nil", n, err)
+		}
+
+		var want []byte
+		for i, size := range []int{10, 40 << 10, 1, 32 << 10, 30 << 10, 30 << 10, 0, 16 << 20} {
+			b := bytes.Repeat([]byte{'a' + byte(i)}, size)
+			v, want = append(v, b), append(want, b...)
+		}
+		n := int64(0)
+		writing := s.begin(func(j jobs.Job) (err error) {
+			n, err = ours.In(j).(jobnet.BuffersWriter).WriteBuffers(&v)
+			return err
+		})
+		s.stuck(t, writing) // the client does not read
+		s.do(t, func(j jobs.Job) error { return ours.In(j).SetWriteDeadline(time.Now()) })
+		if err := await(t, writing); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("WriteBuffers() = %v, want os.ErrDeadlineExceeded", err)
+		}
+		left := 0
+		for _, b := range v {
+			left += len(b)
+		}
+		if n == 0 || int(n)+left != len(want) {
+			t.Errorf("%d bytes were written and %d are left, want %d together", n, left, len(want))
+		}
+		goOn := s.begin(func(j jobs.Job) error {
+			ours.In(j).SetWriteDeadline(time.Time{})
+			_, err := ours.In(j).(jobnet.BuffersWriter).WriteBuffers(&v)
+			return err
+		})
+		got = make([]byte, len(want))
+		if n, err := io.ReadFull(theirs, got); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("the peer got %d other bytes, %v, want %d", n, err, len(want))
+		}
 		if err := await(t, goOn); err != nil {
 			t.Error(err)
 		}
@@ -328,33 +462,65 @@ func (s loop) stuck(t *testing.T, writing chan error) {
 // What is in the queue at Close is sent still, and the client sees whole
 // records and a proper end, whatever deadline was set before.
 func TestTLSCloseSendsWhatIsQueued(t *testing.T) {
-	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
-		ours, theirs, _ := s.secure(t, change)
-		var job jobs.Job
-		written := 0
-		writing := s.begin(func(j jobs.Job) (err error) {
-			job = j
-			written, err = ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
-			return err
-		})
-		s.stuck(t, writing)
-		job.Cancel(nil)
-		if err := await(t, writing); !errors.Is(err, jobs.ErrCanceled) {
-			t.Fatalf("Write() = %v, want jobs.ErrCanceled", err)
-		}
-		s.do(t, func(jobs.Job) error {
+	for name, late := range map[string]func(*testing.T, *jobnet.TLSConn, jobs.Job){
+		"the loop hears of the deadline later": func(t *testing.T, ours *jobnet.TLSConn, _ jobs.Job) {
 			set := make(chan error)
-			go func() { set <- ours.Conn().SetDeadline(time.Now()) }() // the loop hears of it after the Close
+			go func() { set <- ours.Conn().SetDeadline(time.Now()) }()
 			if err := <-set; err != nil {
 				t.Errorf("SetDeadline() = %v, want nil", err)
 			}
-			return ours.Close()
+		},
+		"the deadline starts a flush": func(_ *testing.T, ours *jobnet.TLSConn, j jobs.Job) {
+			ours.In(j).SetDeadline(time.Now())
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+				ours, theirs, _ := s.secure(t, change)
+				var job jobs.Job
+				written := 0
+				writing := s.begin(func(j jobs.Job) (err error) {
+					job = j
+					written, err = ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
+					return err
+				})
+				s.stuck(t, writing)
+				job.Cancel(nil)
+				if err := await(t, writing); !errors.Is(err, jobs.ErrCanceled) {
+					t.Fatalf("Write() = %v, want jobs.ErrCanceled", err)
+				}
+				s.do(t, func(j jobs.Job) error {
+					late(t, ours, j)
+					return ours.Close()
+				})
+				got, err := io.ReadAll(theirs)
+				if err != nil || len(got) != written {
+					t.Errorf("the client read %d bytes, %v, want %d and the end", len(got), err, written)
+				}
+				s.idle(t)
+			})
 		})
-		got, err := io.ReadAll(theirs)
-		if err != nil || len(got) != written {
-			t.Errorf("the client read %d bytes, %v, want %d and the end", len(got), err, written)
+	}
+}
+
+// A client that never takes what is queued does not keep a closed connection.
+func TestTLSCloseEnds(t *testing.T) {
+	t.Cleanup(jobnet.ShortenLinger(10 * time.Millisecond)) // once no loop is left
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		ours, _, _ := s.secure(t, change)
+		writing := s.begin(func(j jobs.Job) error { return ours.WriteIn(j, make([]byte, 16<<20)) })
+		s.stuck(t, writing)
+		if err := s.do(t, func(jobs.Job) error { return ours.Close() }); err != nil {
+			t.Errorf("Close() = %v", err)
 		}
-		s.idle(t)
+		if err := await(t, writing); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("WriteIn() = %v, want net.ErrClosed", err)
+		}
+		for deadline := time.Now().Add(patience); !ours.Conn().Gone(); s.Stats() {
+			if time.Now().After(deadline) {
+				t.Fatal("the connection is still there")
+			}
+		}
 	})
 }
 

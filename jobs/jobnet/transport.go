@@ -1,10 +1,8 @@
 package jobnet
 
 import (
-	"errors"
 	"io"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -20,9 +18,10 @@ const (
 	// maxQueue is the queue beyond which no more is read: what becomes of
 	// maxPayload, and room for answers (KeyUpdate, alerts) to what was read.
 	maxQueue = bufferSize + 4<<10
-	// lingerTime is how long Close tries to send what is queued.
-	lingerTime = 5 * time.Second
 )
+
+// lingerTime is how long Close tries to send what is queued.
+var lingerTime = 5 * time.Second
 
 // transport is the net.Conn that crypto/tls reads and writes. During the
 // handshake it pauses the job. Afterwards nothing may pause inside crypto/tls,
@@ -188,7 +187,11 @@ func (t *transport) dropOut() {
 }
 
 // arm has the queue flushed as the socket takes it, when no job waits for that.
-func (t *transport) arm() {
+func (t *transport) arm() { t.armUntil(time.Time{}) }
+
+// armUntil is arm, until end if Close waits. What started the function may be a
+// deadline that was set before, so that its Reason does not tell.
+func (t *transport) armUntil(end time.Time) {
 	if t.armed {
 		return
 	}
@@ -199,7 +202,7 @@ func (t *transport) arm() {
 	t.armed = true
 	t.c.out().w.SetFunc(func(j jobs.Job) error {
 		j.SetName("flush")
-		if !t.flush() && t.linger && errors.Is(j.Reason(), os.ErrDeadlineExceeded) {
+		if !t.flush() && t.linger && !time.Now().Before(end) {
 			t.c.teardown()
 		}
 		return nil
@@ -231,8 +234,9 @@ func (t *transport) closeSoon() {
 	c.out().w.SetFunc(nil)
 	c.out().w.SetDeadline(started)
 	t.armed = false
-	t.arm()
-	c.out().w.SetDeadline(time.Now().Add(lingerTime))
+	end := time.Now().Add(lingerTime)
+	t.armUntil(end)
+	c.out().w.SetDeadline(end)
 }
 
 // Close is for whoever has the TLSConn: crypto/tls's Close comes here, and so

@@ -7,7 +7,8 @@ import (
 	"bide/jobs"
 )
 
-// In returns the view of c whose calls pause j, a job of c's Scheduler. It is cheap,
+// In returns the view of c whose calls pause j, a job of c's Scheduler. It has
+// WriteBuffers besides, and what of Conn does not wait, such as CloseWrite. It is cheap,
 // and j's alone: calls that would pause fail in another job, all once j has ended, and
 // Close and the deadlines are for the loop, where c's own are for any goroutine. So a
 // bufio.Reader over it cannot go from one job to the next, nor may crypto/tls be given

@@ -7,16 +7,16 @@ import (
 	"bide/jobs"
 )
 
-// BuffersWriter is what a Conn and its view have besides net.Conn, to write
-// several buffers with one writev(2). net.Buffers.WriteTo does that only for the
-// connections of package net.
+// BuffersWriter is what a Conn and the views have besides net.Conn, to write
+// several buffers with one writev(2), or one record of TLS. net.Buffers.WriteTo does
+// that only for the connections of package net.
 type BuffersWriter interface {
 	// WriteBuffers writes all of v, and takes from v what was written. Other
 	// calls that write do not come in between.
 	WriteBuffers(v *net.Buffers) (int64, error)
 }
 
-var _, _ BuffersWriter = (*Conn)(nil), (*view)(nil)
+var _, _, _ BuffersWriter = (*Conn)(nil), (*view)(nil), (*tlsView)(nil)
 
 // maxBuffers is how many buffers one system call writes.
 const maxBuffers = 32
@@ -92,4 +92,40 @@ func consume(v *net.Buffers, n int) {
 		*first = nil
 		*v = (*v)[1:]
 	}
+}
+
+// writeBuffers is WriteBuffers in a job.
+func (t *TLSConn) writeBuffers(j jobs.Job, v *net.Buffers) (n int64, err error) {
+	c := t.t.c
+	if err := c.lock(j, &t.wmu); err != nil {
+		return 0, c.opError("write", err)
+	}
+	defer t.wmu.Unlock()
+	consume(v, 0)
+	for {
+		if err := t.drain(j); err != nil || len(*v) == 0 {
+			return n, err
+		}
+		m, err := t.putv(j, *v)
+		n += int64(m)
+		if consume(v, m); err != nil {
+			return n, err
+		}
+	}
+}
+
+// putv is put of the first few buffers, copied together unless the first will do.
+func (t *TLSConn) putv(j jobs.Job, v net.Buffers) (int, error) {
+	if first := v[0]; len(v) == 1 || len(first) >= maxPayload {
+		return t.put(j, first[:min(len(first), maxPayload)])
+	}
+	mem := buffers.Get().(*buffer)
+	defer buffers.Put(mem)
+	n := 0
+	for _, b := range v {
+		if n += copy(mem[n:maxPayload], b); n == maxPayload {
+			break
+		}
+	}
+	return t.put(j, mem[:n])
 }
