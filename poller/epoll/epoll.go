@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"bide/internal/chunks"
+	"bide/internal/netpark"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -41,7 +42,7 @@ type Poller struct {
 
 	parked parking // of the waiter, as is held
 	held   holding
-	alarm  alarm
+	alarm  netpark.Alarm
 
 	free  uint32              // first slot of the free list, linked by next
 	byFD  chunks.List[uint32] // number to the first slot of its chain
@@ -90,7 +91,7 @@ func New() (*Poller, error) {
 
 // openOwn makes the poller's own descriptors and adds them to the set.
 func (p *Poller) openOwn() (err error) {
-	p.wake.fd, p.held.timer.fd, p.alarm.fd = -1, -1, -1
+	p.wake.fd, p.held.timer.FD, p.alarm.FD = -1, -1, -1
 	defer func() {
 		if err != nil {
 			p.closeOwn()
@@ -99,10 +100,10 @@ func (p *Poller) openOwn() (err error) {
 	if err := p.wake.open(); err != nil {
 		return err
 	}
-	if err := p.held.timer.open(); err != nil {
+	if err := p.held.timer.Open(); err != nil {
 		return err
 	}
-	if err := p.alarm.open(); err != nil {
+	if err := p.alarm.Open(); err != nil {
 		return err
 	}
 	if errno := p.addOwn(p.set); errno != 0 {
@@ -112,7 +113,7 @@ func (p *Poller) openOwn() (err error) {
 }
 
 func (p *Poller) closeOwn() error {
-	return errors.Join(p.wake.close(), p.held.timer.close(), p.alarm.close())
+	return errors.Join(p.wake.close(), p.held.timer.Close(), p.alarm.Close())
 }
 
 // addOwn adds the poller's own descriptors to an epoll set.
@@ -120,7 +121,7 @@ func (p *Poller) addOwn(set int) unix.Errno {
 	for _, own := range []struct {
 		fd     int
 		cookie uint64
-	}{{p.wake.fd, wakeCookie}, {p.held.timer.fd, tickCookie}, {p.alarm.fd, alarmCookie}} {
+	}{{p.wake.fd, wakeCookie}, {p.held.timer.FD, tickCookie}, {p.alarm.FD, alarmCookie}} {
 		if own.fd < 0 {
 			continue
 		}
@@ -205,7 +206,7 @@ func (p *Poller) Caps() waitctx.Caps {
 		Pipes:     true,
 		Nestable:  true,
 		SeesReuse: true,
-		SubMilli:  p.alarm.fd >= 0 || !p.scratch.noPwait2,
+		SubMilli:  p.alarm.FD >= 0 || !p.scratch.noPwait2,
 		Priority:  true,
 		Edges:     true,
 	}
@@ -260,7 +261,7 @@ func (p *Poller) Close() error {
 		return nil
 	}
 	pollers.Add(-1)
-	p.parked.close()
+	p.parked.Close()
 	errs := []error{
 		os.NewSyscallError("close", unix.Close(p.set)),
 		p.closeOwn(),

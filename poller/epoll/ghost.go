@@ -52,7 +52,7 @@ func (p *Poller) rebuildLocked() error {
 			p.moveLocked(set, head)
 		}
 	}
-	p.parked.close()
+	p.parked.Close()
 	unix.Close(p.set) // leaves the outer set by itself
 	p.set = set
 	p.ghost, p.run = false, 0

@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 
+	"bide/internal/netpark"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -43,7 +45,7 @@ type holding struct {
 	on     bool // sleeps are held, but not without a tick to come
 	pass   bool // but for the next one
 	sleeps int  // held since the last tick
-	timer  timer
+	timer  netpark.Timer
 	woke   time.Duration // when the last sleep ended that was heard of, since started
 	until  time.Duration // none is held before, since started
 }
@@ -64,14 +66,14 @@ const (
 // runtime's own timers are late by up to a millisecond.
 func (p *Poller) sleep(size uintptr, now, rest time.Duration) (rows int, how slept, errno unix.Errno) {
 	h, k := &p.held, &p.parked
-	endless := rest < 0 || p.alarm.setFor(now, now+min(rest, maxSleep))
+	endless := rest < 0 || p.alarm.SetFor(now, now+min(rest, maxSleep))
 	if h.on && !h.pass && endless {
 		if rows, errno = p.hold(size); errno == 0 {
 			h.sleeps++
 		}
 		return rows, held, errno
 	}
-	if k.conn == nil && !k.off {
+	if !k.Opened() && !k.off {
 		k.off = k.open(p) != nil
 	}
 	if k.off || !endless {
@@ -101,7 +103,7 @@ func (p *Poller) wokeLocked() {
 
 func (h *holding) begin(now time.Duration) {
 	if now >= h.until && h.fits(now) {
-		h.on = h.timer.set(tick)
+		h.on = h.timer.Set(tick)
 		h.sleeps = 0
 	}
 }
@@ -112,7 +114,7 @@ func (h *holding) tick(now time.Duration) {
 	if h.sleeps == 1 {
 		h.until = now + pause
 	}
-	h.on = h.sleeps >= enough && h.fits(now) && h.timer.set(tick)
+	h.on = h.sleeps >= enough && h.fits(now) && h.timer.Set(tick)
 	h.sleeps = 0
 }
 

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"bide/internal/netpark"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -67,10 +68,10 @@ func TestHoldingEnds(t *testing.T) {
 func ticks(t *testing.T, h *holding) bool {
 	t.Helper()
 	var spec unix.ItimerSpec
-	if err := unix.TimerfdGettime(h.timer.fd, &spec); err != nil {
+	if err := unix.TimerfdGettime(h.timer.FD, &spec); err != nil {
 		t.Fatal(err)
 	}
-	n, _ := unix.Read(h.timer.fd, make([]byte, 8))
+	n, _ := unix.Read(h.timer.FD, make([]byte, 8))
 	return n > 0 || spec.Value.Nano() > 0
 }
 
@@ -78,13 +79,13 @@ func ticks(t *testing.T, h *holding) bool {
 func newHolding(t *testing.T, among int32) *holding {
 	t.Helper()
 	h := &holding{}
-	if err := h.timer.open(); err != nil {
+	if err := h.timer.Open(); err != nil {
 		t.Fatal(err)
 	}
 	before := pollers.Swap(among)
 	t.Cleanup(func() {
 		pollers.Store(before)
-		h.timer.close()
+		h.timer.Close()
 	})
 	return h
 }
@@ -140,7 +141,7 @@ func TestTicks(t *testing.T) {
 			p := newPoller(t)
 			source := newSource(t, time.Hour)
 			p.held.on = true
-			p.held.timer.set(tick)
+			p.held.timer.Set(tick)
 			if rebuild {
 				if err := p.rebuildLocked(); err != nil {
 					t.Fatal(err)
@@ -166,12 +167,12 @@ func TestAHeldSleepEnds(t *testing.T) {
 		want    error
 	}{
 		{"timeout", 20 * time.Millisecond, func(*Poller) {}, nil},
-		{"timeout with an alarm before", 20 * time.Millisecond, func(p *Poller) { p.alarm.setFor(time.Since(started), time.Since(started)+time.Millisecond) }, nil},
+		{"timeout with an alarm before", 20 * time.Millisecond, func(p *Poller) { p.alarm.SetFor(time.Since(started), time.Since(started)+time.Millisecond) }, nil},
 		{"timeout, though the world is stopped before", 60 * time.Millisecond, func(*Poller) { later(runtime.GC) }, nil},
 		{"Wake", -1, func(p *Poller) { later(func() { p.Wake() }) }, nil},
 		{"Close", -1, func(p *Poller) { later(func() { p.Close() }) }, waitctx.ErrClosed},
 		{"Wake after the world was stopped", -1, func(p *Poller) {
-			p.held.timer.set(time.Second) // for want of signals
+			p.held.timer.Set(time.Second) // for want of signals
 			later(func() { runtime.GC(); p.Wake() })
 		}, nil},
 	} {
@@ -194,9 +195,9 @@ func later(fn func()) { time.AfterFunc(20*time.Millisecond, fn) }
 // Where a sandbox forbids timers, no sleeps are held, and a timeout is the kernel's.
 func TestWithoutTimers(t *testing.T) {
 	p := newPoller(t)
-	for _, timer := range []*timer{&p.held.timer, &p.alarm.timer} {
-		timer.close()
-		timer.fd = -1
+	for _, timer := range []*netpark.Timer{&p.held.timer, &p.alarm.Timer} {
+		timer.Close()
+		timer.FD = -1
 	}
 	if err := p.rebuildLocked(); err != nil {
 		t.Fatalf("rebuild: %v", err)
@@ -223,8 +224,8 @@ func TestWithoutTimers(t *testing.T) {
 // Nor does a Wait without room return for a tick or an early alarm.
 func TestATickIsNoEvent(t *testing.T) {
 	p := newPoller(t)
-	p.held.timer.set(time.Millisecond)
-	p.alarm.setFor(time.Since(started), time.Since(started)+2*time.Millisecond)
+	p.held.timer.Set(time.Millisecond)
+	p.alarm.SetFor(time.Since(started), time.Since(started)+2*time.Millisecond)
 	start := time.Now()
 	if n, err := p.Wait(nil, 30*time.Millisecond); n != 0 || err != nil || time.Since(start) < 30*time.Millisecond {
 		t.Errorf("Wait(nil, 30ms) = %d, %v after %v, want 0, nil after 30ms", n, err, time.Since(start))

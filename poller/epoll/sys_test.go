@@ -40,8 +40,8 @@ func TestTimeoutsWithoutPwait2(t *testing.T) {
 	if !p.Caps().SubMilli {
 		t.Error("Caps().SubMilli = false without epoll_pwait2, but with an alarm")
 	}
-	p.alarm.close()
-	p.alarm.fd = -1
+	p.alarm.Close()
+	p.alarm.FD = -1
 	if p.Caps().SubMilli {
 		t.Error("Caps().SubMilli = true without epoll_pwait2 and an alarm")
 	}

@@ -24,8 +24,14 @@
 // The kernel completes a poll on the thread that armed it. While a goroutine
 // that calls Wait stays on one thread, Wait is exact. What an earlier thread
 // armed is told once that thread gets to it: in general a moment later, but as
-// late as the thread is stuck in a call that signals cannot interrupt. The
-// flags that avoid this (IORING_SETUP_SINGLE_ISSUER,
+// late as the thread is stuck in a call that signals cannot interrupt; a timeout
+// passes in any case. The flags that avoid this (IORING_SETUP_SINGLE_ISSUER,
 // IORING_SETUP_DEFER_TASKRUN) bind a ring to one thread, and goroutines
 // migrate.
+//
+// A Wait that sleeps parks its goroutine on Go's netpoller, so that no thread is
+// blocked and no processor kept. The thread that armed runs others meanwhile; only
+// the one that a goroutine is locked to does not. From the first sleep on there
+// are two descriptors beside the ring: a timerfd for the end of a Wait, and an
+// epoll set of it and the ring, which the netpoller watches.
 package iouring

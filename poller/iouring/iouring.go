@@ -46,6 +46,7 @@ type Poller struct {
 	cancels []uint64 // cookies of polls to cancel
 	leaving int      // polls cancelled whose last completion has not been seen
 	stats   Stats
+	parked  parking // of the waiter
 
 	// What system calls point to, so that it is never on a stack.
 	waitArg   arg // of the waiter
@@ -209,6 +210,7 @@ func (p *Poller) Close() error {
 	p.flushLocked(0, true)
 	p.drainLocked()
 	p.fenceLocked()
+	p.parked.close()
 	err := p.ring.close()
 	p.shut = true
 	p.left.Broadcast()

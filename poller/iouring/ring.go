@@ -199,6 +199,12 @@ func (r *ring) pop() (c cqe, ok bool) {
 	return c, true
 }
 
+// completed reports whether there is a completion to take out. It may be called
+// without the lock.
+func (r *ring) completed() bool {
+	return atomic.LoadUint32(r.cq.head) != atomic.LoadUint32(r.cq.tail)
+}
+
 // overflown reports whether the kernel holds completions for which the ring had
 // no place. It puts them in when it is entered.
 func (r *ring) overflown() bool { return atomic.LoadUint32(r.sq.flags)&sqOverflow != 0 }

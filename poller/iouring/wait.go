@@ -53,14 +53,15 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // waitLocked alternates between handing over what is to be armed and looking at
 // what has completed. It sleeps only when all is armed.
 func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
-	start := time.Now()
+	start := time.Since(started)
+	p.parked.wakeMonitor(start)
 	look := p.noteLocked() // what completed before is judged anew, without a sleep
 	yield, last := true, false
 	for {
 		more := p.stageLocked(max(1, len(dst)))
 		rest := time.Duration(-1)
 		if timeout >= 0 {
-			rest = max(0, timeout-time.Since(start))
+			rest = max(0, timeout-(time.Since(started)-start))
 		}
 		var errno unix.Errno
 		if look || more || rest == 0 || p.woken.Load() {
@@ -94,12 +95,12 @@ func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, er
 	}
 }
 
-// sleepLocked hands over what is staged and blocks until there is a completion,
-// with the lock released meanwhile.
+// sleepLocked hands over what is staged and sleeps until there is a completion,
+// with the lock released meanwhile. It may return before.
 //
 // Before it does, other goroutines get the processor: what they have to do is
 // often what makes something ready, and saves going to sleep.
-func (p *Poller) sleepLocked(timeout time.Duration, yield bool) unix.Errno {
+func (p *Poller) sleepLocked(rest time.Duration, yield bool) unix.Errno {
 	if yield {
 		p.mu.Unlock()
 		runtime.Gosched()
@@ -108,12 +109,25 @@ func (p *Poller) sleepLocked(timeout time.Duration, yield bool) unix.Errno {
 			return 0
 		}
 	}
-	p.stats.Enters++
-	staged := p.ring.staged()
+	k := &p.parked
+	if !k.Opened() && !k.off {
+		k.off = k.open(&p.ring) != nil
+	}
+	if k.off {
+		p.stats.Enters++
+		staged := p.ring.staged()
+		p.mu.Unlock()
+		errno := p.ring.wait(&p.waitArg, staged, rest)
+		p.mu.Lock()
+		return errno
+	}
+	if errno := p.submitLocked(); errno != 0 || p.ring.completed() {
+		return errno
+	}
 	p.mu.Unlock()
-	errno := p.ring.wait(&p.waitArg, staged, timeout)
+	k.park(rest)
 	p.mu.Lock()
-	return errno
+	return 0
 }
 
 // deliverLocked turns what has completed into events. What finds no place in
