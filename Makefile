@@ -1,5 +1,5 @@
 SYSTEMS = linux/amd64 linux/arm64 linux/386 darwin/arm64 freebsd/amd64 netbsd/amd64 \
-	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 illumos/amd64
+	openbsd/amd64 dragonfly/amd64 windows/amd64 windows/arm64 windows/386 illumos/amd64
 FUZZTIME = 30s
 STRESS = 30s
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2

@@ -50,10 +50,12 @@ var (
 		keepsFlags:  true,
 		longest:     100_000_000 * time.Second, // kqueue(2), EINVAL: the time limit is invalid
 	}
-	// NetBSD is NetBSD 9, which has no EVFILT_USER, EV_RECEIPT or EV_DISPATCH.
+	// NetBSD is NetBSD 9, which has no EVFILT_USER, EV_RECEIPT or EV_DISPATCH. Its
+	// clock ticks a hundred times a second: tstohz in kqueue_scan of kern_event.c.
 	NetBSD = System{
-		Caps:       kqsys.Caps{System: "NetBSD", SubMilli: true},
+		Caps:       kqsys.Caps{System: "NetBSD"},
 		brokenPipe: unix.EBADF,
+		tick:       10 * time.Millisecond,
 	}
 	// OpenBSD has no EVFILT_USER. Its clock ticks a hundred times a second, and
 	// kqueue(2), BUGS, limits the timeout to 24 hours without an error.

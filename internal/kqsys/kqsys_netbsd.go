@@ -10,5 +10,6 @@ const (
 const none = 0x7fff
 
 // NetBSD 10 has EVFILT_USER and EV_RECEIPT, which x/sys does not know; NetBSD 9
-// has not. Doing without works on both.
-var caps = Caps{System: "NetBSD", SubMilli: true}
+// has not. Doing without works on both. A sleep ends with a tick of the clock, a
+// hundredth of a second.
+var caps = Caps{System: "NetBSD"}

@@ -40,10 +40,14 @@ type listenConfig struct {
 // share the port too, so that no EADDRINUSE tells that it is taken: to hear of that,
 // listen once without it, and close that. Windows has no such option: there the
 // listeners of one process that name the same address share a socket, and a
-// connection goes to the first that accepts it.
+// connection goes to the first that accepts it. macOS, NetBSD and OpenBSD have the
+// option, but all connections go to one of the listeners, for as long as it is open.
 func ReusePort() Option {
 	return func(lc *listenConfig) {
 		lc.shared = true
+		if exclusive != nil { // the listeners share a socket, and with no other process
+			return
+		}
 		lc.Control = func(_, _ string, c syscall.RawConn) error {
 			var err error
 			if cerr := c.Control(func(fd uintptr) { err = sysReusePort(int(fd)) }); cerr != nil {
@@ -55,7 +59,9 @@ func ReusePort() Option {
 }
 
 // Listen announces an address of network tcp, tcp4, tcp6 or unix. Any goroutine
-// may call it.
+// may call it. On Windows nobody else can take over a port that is listened on, and
+// it may not be free after Close until what was accepted there is closed too
+// (SO_EXCLUSIVEADDRUSE).
 func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listener, error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6", "unix":
@@ -69,6 +75,8 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 		o(&lc)
 	}
 	if lc.shared {
+		unlock := sysShareLock()
+		defer unlock()
 		if l, err := sharedListener(s, network, address); l != nil || err != nil {
 			return l, err
 		}
@@ -82,8 +90,8 @@ func Listen(s *jobs.Scheduler, network, address string, opts ...Option) (*Listen
 		nl.Close()
 		return nil, err
 	}
-	if lc.shared {
-		sysShare(l.fd(), network, address, l.addr.String())
+	if lc.shared { // unless it is closed already, or about to be
+		l.control(func(fd int) error { sysShare(fd, network, address, l.addr.String()); return nil })
 	}
 	return l, nil
 }

@@ -214,6 +214,35 @@ func TestReusePort(t *testing.T) {
 	b.Close()
 }
 
+// Loops begin to listen at the same time.
+func TestReusePortAtOnce(t *testing.T) {
+	s := newLoop(t, "")
+	for range 20 {
+		free, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		address := free.Addr().String()
+		free.Close()
+		errs := make(chan error)
+		const loops = 4
+		for range loops {
+			go func() {
+				l, err := jobnet.Listen(s.Scheduler, "tcp", address, jobnet.ReusePort())
+				if err == nil {
+					defer l.Close()
+				}
+				errs <- err
+			}()
+		}
+		for range loops {
+			if err := <-errs; err != nil {
+				t.Errorf("Listen() = %v while others listen there", err)
+			}
+		}
+	}
+}
+
 func TestAdopt(t *testing.T) {
 	eachBackend(t, func(t *testing.T, s loop) {
 		nl, err := net.Listen("tcp", "127.0.0.1:0")

@@ -1,4 +1,4 @@
-//go:build !windows && (!unix || illumos || solaris)
+//go:build !unix || illumos || solaris
 
 package jobnet
 

@@ -1,4 +1,4 @@
-//go:build unix && !illumos && !solaris
+//go:build unix && !freebsd && !illumos && !solaris
 
 package jobnet
 

@@ -25,15 +25,21 @@ var shared struct {
 	open map[string][]int
 }
 
+// sharing has one Listen with ReusePort go on after the other: two that both found
+// nobody would ask the kernel for one address twice.
+var sharing sync.Mutex
+
+func sysShareLock() (unlock func()) {
+	sharing.Lock()
+	return sharing.Unlock
+}
+
 // sysShutdownIsSilent: a shutdown of the socket's own makes nothing ready.
 const sysShutdownIsSilent = true
 
-// sysReusePort has nothing to set.
-func sysReusePort(int) error { return nil }
-
 // exclusive keeps others from the port while it is listened on, which listening
 // alone does not on Windows: see SO_EXCLUSIVEADDRUSE.
-func exclusive(network, _ string, c syscall.RawConn) (err error) {
+var exclusive = func(network, _ string, c syscall.RawConn) (err error) {
 	if network == "unix" {
 		return nil
 	}

@@ -13,6 +13,7 @@ var exclusive func(network, address string, c syscall.RawConn) error
 
 // Where there is SO_REUSEPORT the process need not share a socket by itself.
 
+func sysShareLock() (unlock func())                                     { return func() {} }
 func sharedListener(*jobs.Scheduler, string, string) (*Listener, error) { return nil, nil }
 func sysShare(int, string, ...string)                                   {}
 

@@ -19,6 +19,10 @@ const (
 	fileSkipSetEventOnHandle = 2
 )
 
+// leastInfo is the size of AFD_POLL_INFO, less than which the driver may refuse. On
+// 386 Go leaves the padding at its end out.
+const leastInfo = 32
+
 // opsSize is how much memory for polls is reserved at a time, which is also the
 // least that VirtualAlloc reserves.
 const opsSize = 64 << 10
@@ -116,9 +120,9 @@ func (p *port) freeOps(ops []op) {
 }
 
 func (p *port) submit(helper uintptr, o *op, cookie uintptr) status {
-	info := uintptr(unsafe.Pointer(&o.info))
+	info, size := uintptr(unsafe.Pointer(&o.info)), max(unsafe.Sizeof(o.info), leastInfo)
 	r, _, _ := syscall.SyscallN(procDeviceIoControl.Addr(), helper, 0, 0, cookie,
-		uintptr(unsafe.Pointer(o)), ioctlAfdPoll, info, unsafe.Sizeof(o.info), info, unsafe.Sizeof(o.info))
+		uintptr(unsafe.Pointer(o)), ioctlAfdPoll, info, size, info, size)
 	return status(r)
 }
 
@@ -156,7 +160,7 @@ func (p *port) now(targets []target) status {
 // informed runs one such poll to its end.
 func (p *port) informed(n int) status {
 	a := &p.answer
-	size := unsafe.Offsetof(a.info.targets) + uintptr(n)*unsafe.Sizeof(target{})
+	size := max(unsafe.Offsetof(a.info.targets)+uintptr(n)*unsafe.Sizeof(target{}), leastInfo)
 	info := uintptr(unsafe.Pointer(&a.info))
 	windows.ResetEvent(p.event)
 	r, _, _ := syscall.SyscallN(procDeviceIoControl.Addr(), uintptr(p.inform), uintptr(p.event), 0, 0,

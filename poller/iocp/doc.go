@@ -47,6 +47,7 @@
 // (Caps.SeesReuse). Of a socket ReadyHup means a reset; after a shutdown of both
 // directions it is only ReadyRdHup.
 //
-// Timeouts are whole milliseconds, rounded up. The port cannot be waited for by
+// Timeouts are whole milliseconds, rounded up, and end with a tick of the system's
+// clock: 15.6 ms by default. The port cannot be waited for by
 // another loop, so that FD has nothing to return.
 package iocp

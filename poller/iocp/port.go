@@ -56,7 +56,8 @@ type waitable interface {
 	// already it may be taken at once, and no packet comes.
 	arm(cookie uintptr) (signalled bool, err error)
 	// disarm takes that back, and a signal with it that was not heard of yet. It
-	// reports whether the packet is on its way nevertheless.
+	// reports whether the packet is on its way nevertheless, if only from get to
+	// whoever called that; close follows it then.
 	disarm() (coming bool)
 	// same says whether h is another handle of the same object.
 	same(h waitctx.FD) bool

@@ -100,7 +100,7 @@ func postTo(h windows.Handle, key, cookie uintptr) error {
 // which are sockets.
 func (p *port) classify(fd waitctx.FD, kind waitctx.Kind) (waitctx.Kind, uintptr, error) {
 	h := windows.Handle(fd)
-	if fd >= 1<<32 { // INVALID_HANDLE_VALUE, and those that mean the current process and its kin
+	if uint64(fd) >= 1<<31 { // INVALID_HANDLE_VALUE, and those that mean the current process and its kin
 		return 0, 0, os.NewSyscallError("NtQueryObject", windows.ERROR_INVALID_HANDLE)
 	}
 	name, err := typeName(h)

@@ -8,9 +8,9 @@ import "bide/waitctx"
 //	idle ─arm→ armed ─packet→ idle
 //	armed ─disarm→ gone, at once or when the packet has come
 type place struct {
-	src  *source // nil once its source is gone
-	late bool    // but a packet is still to come
-	next uint32  // of the free list; 0 ends it
+	src  *source  // nil once its source is gone
+	late waitable // what a packet is still to come of then, and is closed after it
+	next uint32   // of the free list; 0 ends it
 }
 
 // openWaitLocked gives a source a place, and a duplicate of its handle.
@@ -38,12 +38,13 @@ func (p *Poller) closeWaitLocked(src *source) {
 		p.stats.Outstanding--
 	}
 	src.armed = false
-	src.wait.close()
-	pc := &p.places[src.place]
-	pc.src, pc.late = nil, late
-	if !late {
-		p.freePlaceLocked(src.place)
+	if late {
+		pc := &p.places[src.place]
+		pc.src, pc.late = nil, src.wait
+		return
 	}
+	src.wait.close()
+	p.freePlaceLocked(src.place)
 }
 
 func (p *Poller) freePlaceLocked(i uint32) {
@@ -84,6 +85,7 @@ func (p *Poller) feedWaitLocked(i uint32) {
 	src := p.places[i].src
 	if src == nil {
 		p.stats.Stale++
+		p.places[i].late.close()
 		p.freePlaceLocked(i)
 		return
 	}

@@ -35,9 +35,7 @@ type packetCalls struct {
 }
 
 // packetWait is a waitable by a wait completion packet. One that was associated
-// may be so again when its packet was taken from the port, or it was cancelled;
-// not when cancelling answers STATUS_PENDING: then the packet is on its way, and
-// to call it back is to lose the signal.
+// may be so again when its packet was taken from the port, or it was cancelled.
 type packetWait struct {
 	object
 	calls  packetCalls
@@ -58,11 +56,17 @@ func (w *packetWait) arm(cookie uintptr) (bool, error) {
 	return false, nil
 }
 
+// disarm takes the packet back where that answers STATUS_SUCCESS. It does not
+// where the packet is just being put into the port, STATUS_PENDING, and where it
+// has been taken from there already, STATUS_CANCELLED: then the waiter has it among
+// its rows, and did not get to it yet.
+// https://learn.microsoft.com/windows/win32/devnotes/ntcancelwaitcompletionpacket
 func (w *packetWait) disarm() (coming bool) {
-	st := w.calls.cancel(w.packet, true)
-	return st != statusSuccess && st != statusCancelled
+	return w.calls.cancel(w.packet, true) != statusSuccess
 }
 
+// close must wait for a packet that is coming: the last handle takes it out of the
+// port.
 func (w *packetWait) close() {
 	if w.packet != 0 {
 		w.closeHandle(w.packet)

@@ -486,3 +486,24 @@ func TestNewWithoutKqueue(t *testing.T) {
 		t.Errorf("New() = %v on Linux, want ErrUnsupported", err)
 	}
 }
+
+// macOS may end a kevent(2) with ETIMEDOUT: go.dev/issue/59679.
+func TestTimeoutAsAnError(t *testing.T) {
+	each(t, func(r *rig) {
+		const d = 20 * time.Millisecond
+		r.meddle(func(c call, n int, _ []kqsys.Event) (int, error) {
+			if len(c.changes) == 0 && n == 0 {
+				return 0, unix.ETIMEDOUT
+			}
+			return n, nil
+		})
+		start := time.Now()
+		if got := r.told(4, d); len(got) != 0 || time.Since(start) < d {
+			r.Errorf("Wait(%v) = %+v after %v, want nothing and not early", d, got, time.Since(start))
+		}
+		a, w := fdtest.Pipe(r.T)
+		c := r.added(a, waitctx.Readable)
+		w.Write("x")
+		r.expect(c, waitctx.ReadyIn)
+	})
+}

@@ -254,7 +254,11 @@ func (p *Poller) fetch(room int, timeout time.Duration) (int, syscall.Errno) {
 		limit = &p.scratch.timeout
 	}
 	n, err := p.sys.Kevent(nil, p.scratch.rows[:p.size(room)], limit)
-	return n, errnoOf(err)
+	errno := errnoOf(err)
+	if errno == unix.ETIMEDOUT { // macOS may say so, and other than in its manual: go.dev/issue/59679
+		return 0, 0
+	}
+	return n, errno
 }
 
 // size is how many rows to fetch: no more than dst has room for, or events
