@@ -50,7 +50,10 @@ func (w *workers) next() func() {
 		return nil
 	}
 	fn := w.queue[0]
-	w.queue = w.queue[1:]
+	w.queue[0] = nil // or what it holds would stay
+	if w.queue = w.queue[1:]; len(w.queue) == 0 {
+		w.queue = nil
+	}
 	return fn
 }
 

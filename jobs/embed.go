@@ -52,7 +52,7 @@ func (s *Scheduler) OnReady(fn func()) error {
 		return errors.New("jobs: OnReady of a nil function")
 	}
 	if !s.running.CompareAndSwap(false, true) {
-		return waitctx.ErrBusy
+		return s.busy()
 	}
 	defer s.leave()
 	if s.isClosed() {

@@ -88,3 +88,10 @@ func Held[T any](c *Chan[*T]) (n int) {
 
 // PollerOf is a scheduler's poller.
 func PollerOf(s *Scheduler) poller.Poller { return s.poller }
+
+// SetClockForward is as if the machine's clock were set forward: the wall clock of when
+// the scheduler was made is that much older then, its monotonic reading the same.
+func SetClockForward(s *Scheduler, d time.Duration) {
+	const second = 1 << 30 // of a Time's first word, if that has a monotonic reading
+	*(*uint64)(unsafe.Pointer(&s.epoch)) -= uint64(d/time.Second) * second
+}

@@ -16,6 +16,9 @@ import (
 // One goroutine at a time may be in it or in RunOnce (waitctx.ErrBusy).
 func (s *Scheduler) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
+		if s.isClosed() {
+			return nil
+		}
 		return waitctx.ErrBusy
 	}
 	defer s.leave()
@@ -43,7 +46,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 // may be in it (waitctx.ErrBusy). After Close it returns ErrClosed.
 func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 	if !s.running.CompareAndSwap(false, true) {
-		return false, waitctx.ErrBusy
+		return false, s.busy()
 	}
 	defer s.leave()
 	if s.nested.Load() {
@@ -56,6 +59,14 @@ func (s *Scheduler) RunOnce(timeout time.Duration) (more bool, err error) {
 		s.trim(s.maxIdle)
 	}
 	return runnable || s.stats.Events != events, err
+}
+
+// busy is why a call cannot run the loop: another one does, or Close.
+func (s *Scheduler) busy() error {
+	if s.isClosed() {
+		return ErrClosed
+	}
+	return waitctx.ErrBusy
 }
 
 // toHost leaves the loop to a host that sleeps elsewhere than in the poller.

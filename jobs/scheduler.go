@@ -3,6 +3,7 @@ package jobs
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -165,7 +166,9 @@ func (s *Scheduler) at(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
-	return max(int64(t.Sub(s.epoch)), 1)
+	now := time.Now() // between the two, as t may have no monotonic reading
+	since := now.Sub(s.epoch)
+	return max(int64(since+min(t.Sub(now), math.MaxInt64-since)), 1)
 }
 
 // Buffer lends the loop's scratch buffer of 64 KiB. It is the caller's until

@@ -32,6 +32,7 @@ const (
 	lowJobs                           // fn is started as run at low priority
 	drainable                         // its reader says when there is nothing left: see Watch.SetDrained
 	undrained                         // it was told since
+	lateFunc                          // fn is to begin for a deadline that was not moved since
 )
 
 // ownSource is a job's own, with its context.
@@ -222,6 +223,7 @@ func (src *source) takeUntold() (err error) {
 func (src *source) takeBack(reason error) {
 	switch {
 	case reason == nil || src.stopped: // readiness is told again
+	case reason == os.ErrDeadlineExceeded && src.flags&lateFunc == 0: // it was moved since
 	case src.waiters.head != nil:
 		src.waiters.wakeAll(reason)
 	case reason == os.ErrDeadlineExceeded:
@@ -237,6 +239,9 @@ func (src *source) startAnew() {
 	if err := src.takeUntold(); err != nil {
 		src.s.startWatch(src, err)
 		return
+	}
+	if src.timerAt == missed {
+		src.s.setTimer(src)
 	}
 	src.listen(anyPlace)
 }
@@ -369,22 +374,35 @@ func (s *Scheduler) flush() {
 			}
 		}
 		failed := s.apply(s.changes)
-		for i, src := range batch {
-			src.dirty = false
-			src.wc.Ack(failed...)
-			if len(failed) > 0 {
-				s.refused(src, failed)
-			}
-			if src.stopped && !src.wc.Dirty() {
-				s.gone(src)
-			}
-			batch[i] = nil
-		}
+		s.acknowledge(batch, failed)
 		s.dirtySpare = batch[:0]
 		for i := range failed {
 			if failed[i].Op == waitctx.OpDelete {
 				return // tried again next turn, not in a loop here
 			}
+		}
+	}
+}
+
+// acknowledge is the rest of a round of flush. A Cleanup that panics does not keep
+// the other sources from it.
+func (s *Scheduler) acknowledge(batch []*source, failed []waitctx.Change) {
+	begun := 0
+	defer func() {
+		if begun < len(batch) {
+			s.acknowledge(batch[begun:], failed)
+		}
+	}()
+	for i, src := range batch {
+		begun++
+		batch[i] = nil
+		src.dirty = false
+		src.wc.Ack(failed...)
+		if len(failed) > 0 {
+			s.refused(src, failed)
+		}
+		if src.stopped && !src.wc.Dirty() {
+			s.gone(src)
 		}
 	}
 }

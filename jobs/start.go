@@ -23,7 +23,7 @@ func (s *Scheduler) Start(fn func(Job) error) (Job, error) {
 		return Job{}, errors.New("jobs: Start of a nil function")
 	}
 	if !s.running.CompareAndSwap(false, true) {
-		return Job{}, waitctx.ErrBusy
+		return Job{}, s.busy()
 	}
 	defer s.leave()
 	if s.isClosed() {

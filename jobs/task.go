@@ -248,7 +248,7 @@ func (t *task) cancel(err error) {
 	if t.stop != nil && !t.late {
 		return
 	}
-	t.stop, t.late = &err, false
+	t.stop, t.late, t.defied = &err, false, 0
 	t.endContext(err)
 	switch {
 	case t.state == statePaused:
@@ -262,7 +262,7 @@ func (t *task) cancel(err error) {
 // expire makes the task's waits fail until its deadline is moved.
 func (t *task) expire() {
 	if t.stop == nil {
-		t.stop, t.late = &errLate, true
+		t.stop, t.late, t.defied = &errLate, true, 0
 	}
 	if t.state == statePaused {
 		t.s.wake(t, *t.stop)

@@ -72,6 +72,9 @@ func (g *Tasks) fail(err error) {
 	}
 	g.err = err
 	for _, j := range g.live {
+		if !j.Valid() { // it has renewed itself
+			continue
+		}
 		j.t.cancel(ErrCanceled)
 	}
 }

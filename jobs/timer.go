@@ -172,8 +172,9 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 		src.waiters.wakeAll(os.ErrDeadlineExceeded)
 	case src.fn != nil && !src.active:
 		src.deadline = 0
+		src.flags |= lateFunc
 		s.startWatch(src, os.ErrDeadlineExceeded)
-	case src.active:
+	default: // a job is active, or nobody is there to be told
 		src.timerAt = missed
 	}
 }

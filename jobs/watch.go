@@ -136,6 +136,7 @@ func (w Watch) SetDeadline(at time.Time) {
 		return
 	}
 	src.deadline = src.s.at(at)
+	src.flags &^= lateFunc
 	if src.deadline != 0 && src.deadline <= src.s.now() {
 		src.s.expireSource(src, src.s.now())
 		return

@@ -1,6 +1,7 @@
 package jobnet
 
 import (
+	"math"
 	"net"
 	"time"
 
@@ -18,7 +19,9 @@ func (h *half) setDeadline(t time.Time) {
 	}
 	d := int64(0)
 	if !t.IsZero() {
-		d = max(int64(t.Sub(started)), 1)
+		now := time.Now() // between the two, as t may have no monotonic reading
+		since := now.Sub(started)
+		d = max(int64(since+min(t.Sub(now), math.MaxInt64-since)), 1)
 	}
 	h.deadline.Store(d)
 }
