@@ -178,10 +178,16 @@ func (j Job) Run(inner func(Job) error) error {
 }
 
 // Close cancels the jobs that are left, lets them unwind, and ends the idle
-// coroutines. It is idempotent.
+// coroutines. It is idempotent. In a job it returns waitctx.ErrBusy and does
+// nothing.
 func (p *Pool) Close() error {
 	if p.closed {
 		return nil
+	}
+	for _, t := range p.all {
+		if t.state == stateRunning {
+			return waitctx.ErrBusy
+		}
 	}
 	p.closed, p.onFree = true, nil
 	for _, t := range p.all {

@@ -329,3 +329,22 @@ func TestWaitKeyInAPool(t *testing.T) {
 		t.Errorf("WaitKey() outside a job = %v, want nil", err)
 	}
 }
+
+// Close in a job would switch away from it for good.
+func TestPoolCloseInAJob(t *testing.T) {
+	p, err := jobs.NewPool(0, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var refused error
+	_, status, err := p.Start(nil, func(jobs.Job) error {
+		refused = p.Close()
+		return nil
+	})
+	if refused != waitctx.ErrBusy || status != jobs.Finished || err != nil {
+		t.Errorf("Close() = %v in a job, which then is %v, %v; want ErrBusy, Finished", refused, status, err)
+	}
+	if err := p.Close(); err != nil {
+		t.Errorf("Close() = %v, want nil", err)
+	}
+}

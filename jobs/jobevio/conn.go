@@ -42,6 +42,7 @@ type Conn struct {
 	live     bool // the job has not ended
 	paused   bool // Go told so: Data is due once it has
 	flushing bool // a job writes out
+	calling  bool // evio was asked for a callback, which gives it out
 	flusher  jobs.Job
 
 	dirty   bool // on l.dirty
@@ -185,8 +186,17 @@ func (c *Conn) Close() {
 	c.mark()
 }
 
+// called notes that the callback that was asked for has come, or will not.
+func (c *Conn) called() {
+	if c.calling {
+		c.calling = false
+		c.l.calls--
+		c.due()
+	}
+}
+
 // busy reports whether input must wait.
-func (c *Conn) busy() bool { return c.live || c.flushing }
+func (c *Conn) busy() bool { return c.live || c.flushing || c.calling }
 
 // mark has the connection seen to at the end of the turn.
 func (c *Conn) mark() {
@@ -254,7 +264,9 @@ func (c *Conn) reset() {
 }
 
 // flush writes at the end of a turn. What the socket refuses is left for evio,
-// if this is the connection's own callback and evio has none, or for a job.
+// which writes it before it reads on, so that the end of a stream does not cut it
+// off: by this callback if it is the connection's, else by one that is asked for.
+// While evio has some already it is left for a job.
 func (c *Conn) flush() {
 	if c.closed {
 		return
@@ -263,7 +275,11 @@ func (c *Conn) flush() {
 		c.write()
 	}
 	switch own, held := c.l.current == c, len(*c.inner.out) > 0; {
-	case c.flushing, own && !held:
+	case c.flushing, c.calling, own && !held:
+	case len(c.out) > 0 && !held:
+		c.calling = true
+		c.l.calls++
+		c.ec.Wake()
 	case len(c.out) > 0, c.closing && held:
 		c.flushing = true
 		c.flusher = c.l.s.Go(c.flushAlone)
@@ -318,6 +334,7 @@ func (c *Conn) answer() (out []byte, action evio.Action) {
 // be another file's.
 func (c *Conn) end() {
 	c.closed = true
+	c.called()
 	c.drop()
 	if c.live {
 		c.job.Cancel(nil)

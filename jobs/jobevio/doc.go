@@ -43,7 +43,11 @@
 //
 //   - There is no way to stop reading while a job is paused: what arrives is
 //     kept up to Server.MaxInput, and the connection is closed beyond.
-//     While output that evio has taken over is unwritten, evio does not read.
+//     While output that evio has taken over is unwritten, evio does not read,
+//     and its loop spins if the peer sends more meanwhile: Flush leaves
+//     nothing to evio.
+//   - The end of the peer's stream is the connection's end. What evio has
+//     taken over by then is written, but a paused job is cancelled.
 //   - An accept that fails, for want of descriptors above all, ends the whole
 //     server. Serve refuses connections while a few descriptors are left, and
 //     returns ErrStopped if it happened nevertheless.
@@ -54,4 +58,7 @@
 //   - A Close waits until the peer has taken what was written before.
 //   - A server that is stopped in the instant it starts may miss that.
 //   - A loop that has no connection runs no jobs.
+//   - At its end evio closes each listener's descriptor twice, and may hit what
+//     another goroutine has just opened.
+//   - Detach, PreWrite and TCPKeepAlive are not to be had.
 package jobevio

@@ -4,6 +4,7 @@ package jobevio
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -42,7 +43,7 @@ func newGate(l *loop) (*gate, error) {
 		again: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	fd, ok := p.FD()
 	if !ok {
-		err = errors.ErrUnsupported
+		err = fmt.Errorf("jobevio: %s gives no descriptor to watch: few are left", p.Caps().Name)
 	} else {
 		err = outer.Apply([]waitctx.Change{{Op: waitctx.OpAdd, ID: 1, FD: fd, Interest: waitctx.Readable}})
 	}

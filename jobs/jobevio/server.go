@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,9 +84,12 @@ type server struct {
 	Server
 	stopper
 	limit int // connections with this descriptor and up are refused
+	index int // of the door, among evio's addresses
+
+	reserve []int // descriptors, for evio's start
 
 	mu    sync.Mutex
-	addrs []net.Addr
+	door  net.Addr  // where nobody but rouse knocks
 	begun time.Time // when evio started its loops
 	spare []*loop
 	loops map[unsafe.Pointer]*loop // by evio's
@@ -107,7 +111,7 @@ func (s *Server) Serve(ctx context.Context, addr ...string) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	r := &server{Server: *s, loops: make(map[unsafe.Pointer]*loop)}
+	r := &server{Server: *s, index: len(addr), loops: make(map[unsafe.Pointer]*loop)}
 	if err := r.prepare(); err != nil {
 		return err
 	}
@@ -118,7 +122,7 @@ func (s *Server) Serve(ctx context.Context, addr ...string) error {
 	err := evio.Serve(evio.Events{
 		NumLoops: len(r.spare), LoadBalance: r.LoadBalance,
 		Serving: r.serving, Opened: r.opened, Data: r.data, Closed: r.closed,
-	}, addr...)
+	}, append(slices.Clone(addr), doorAddr())...)
 	r.returned.Store(true)
 	close(returned)
 	if !leave() {
@@ -163,11 +167,36 @@ func (r *server) prepare() error {
 		r.spare = append(r.spare, l)
 		r.loops[unsafe.Pointer(l)] = l // until evio's is known
 	}
+	if err := r.hold(reserved * (n + 1)); err != nil {
+		r.release()
+		return err
+	}
 	return nil
+}
+
+// hold reserves descriptors, as many as are kept free later. Evio waits for ever if
+// an accept fails before it has started, as one does that finds none.
+func (r *server) hold(n int) error {
+	for range n {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("jobevio: reserving descriptors: %w", err)
+		}
+		r.reserve = append(r.reserve, fd)
+	}
+	return nil
+}
+
+func (r *server) unreserve() {
+	for _, fd := range r.reserve {
+		unix.Close(fd)
+	}
+	r.reserve = nil
 }
 
 // release ends the loops: evio's have.
 func (r *server) release() {
+	r.unreserve()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.loops {
@@ -191,14 +220,15 @@ func (r *server) loopOf(theirs unsafe.Pointer) *loop {
 
 func (r *server) serving(s evio.Server) evio.Action {
 	r.mu.Lock()
-	r.addrs = s.Addrs
+	r.door = s.Addrs[r.index]
 	r.mu.Unlock()
 	if r.Listening != nil {
-		r.Listening(s.Addrs)
+		r.Listening(s.Addrs[:r.index:r.index])
 	}
 	if r.asked.Load() { // there was no address to dial yet
 		return evio.Shutdown
 	}
+	r.unreserve()
 	r.mu.Lock()
 	r.begun = time.Now()
 	r.mu.Unlock()
@@ -214,6 +244,8 @@ func (r *server) opened(ec evio.Conn) (out []byte, opts evio.Options, action evi
 		fallthrough
 	case r.stopping.Load():
 		return nil, opts, evio.Shutdown
+	case ec.AddrIndex() == r.index:
+		return nil, opts, evio.Close
 	case in.fd >= r.limit:
 		r.Failed("", ErrDescriptors)
 		return nil, opts, evio.Close

@@ -4,6 +4,7 @@ package jobevio
 
 import (
 	"bytes"
+	"crypto/rand"
 	"net"
 	"runtime"
 	"sync/atomic"
@@ -62,13 +63,21 @@ func (r *server) rouse() {
 			return // and if that connection closes first, Closed answers
 		}
 	}
-	for _, a := range r.addrs {
+	if r.door != nil {
 		d := net.Dialer{Timeout: time.Second}
-		if c, err := d.Dial(a.Network(), a.String()); err == nil {
-			defer c.Close()
-			return
+		if c, err := d.Dial(r.door.Network(), r.door.String()); err == nil {
+			c.Close()
 		}
 	}
+}
+
+// doorAddr is one more address that evio listens on, to be woken by where it has
+// no connection: the others may be gone, as the path of a Unix socket, or shared.
+func doorAddr() string {
+	if runtime.GOOS == "linux" {
+		return "unix://@jobevio-" + rand.Text() // has no path
+	}
+	return "tcp://127.0.0.1:0"
 }
 
 // insist rouses evio until it has returned: a dial may fail, for want of
