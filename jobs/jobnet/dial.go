@@ -181,19 +181,33 @@ func resolve(j jobs.Job, network, address string) ([]net.Addr, error) {
 			host = "::1"
 		}
 	}
-	return jobs.Await(j, func(ctx context.Context) ([]net.Addr, error) {
-		port, err := net.DefaultResolver.LookupPort(ctx, network, service)
-		if err != nil {
-			return nil, err
-		}
-		ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+family, host)
-		if err != nil {
-			return nil, err
-		}
-		var addrs []net.Addr
-		for _, ip := range ips {
-			addrs = append(addrs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))))
-		}
-		return addrs, nil
-	})
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	found := make(chan lookup, 1)
+	go func() { found <- lookUp(ctx, network, family, host, service) }()
+	l, _, err := jobs.Recv(j, found)
+	if err != nil {
+		return nil, err
+	}
+	return l.addrs, l.err
+}
+
+type lookup struct {
+	addrs []net.Addr
+	err   error
+}
+
+// lookUp asks package net. It has a goroutine of its own, and not one of Await's,
+// which may be taken by functions that dial and so wait for it.
+func lookUp(ctx context.Context, network, family, host, service string) (l lookup) {
+	port, err := net.DefaultResolver.LookupPort(ctx, network, service)
+	if err != nil {
+		return lookup{err: err}
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+family, host)
+	for _, ip := range ips {
+		l.addrs = append(l.addrs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))))
+	}
+	l.err = err
+	return l
 }

@@ -270,3 +270,47 @@ func TestDialContextOfAJob(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Functions of Await may dial by name, though they take all of its goroutines.
+func TestDialInAwait(t *testing.T) {
+	s := loopOn(t, jobs.WithWorkers(1))
+	l := s.listen(t, "tcp")
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := s.Do(ctx, func(j jobs.Job) error {
+		c, err := jobs.Await(j, func(ctx context.Context) (*jobnet.Conn, error) {
+			return jobnet.DialContext(ctx, s.Scheduler, "tcp4", "localhost:"+port)
+		})
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	if err != nil {
+		t.Errorf("DialContext() = %v", err)
+	}
+}
+
+// WriteIn of no job writes as a goroutine does.
+func TestWriteInOfNoJob(t *testing.T) {
+	s := newLoop(t, "")
+	l := s.listen(t, "tcp")
+	c, err := jobnet.Dial(s.Scheduler, "tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	d, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := c.WriteIn(jobs.Job{}, []byte("hello")); err != nil {
+		t.Fatalf("WriteIn() = %v", err)
+	}
+	b := make([]byte, 5)
+	if _, err := io.ReadFull(d, b); err != nil || string(b) != "hello" {
+		t.Errorf("%q, %v came, want hello", b, err)
+	}
+}
