@@ -299,6 +299,24 @@ func TestCloseUnwindsPausedJobs(t *testing.T) {
 	}
 }
 
+// Close in a job would switch away from it for good.
+func TestCloseInAJob(t *testing.T) {
+	p := newPool(t, 0, 0)
+	paused := mustStart(t, p, nil, onlyPause, jobs.Paused)
+	mustStart(t, p, nil, func(j jobs.Job) error {
+		if err := p.Close(); err != waitctx.ErrBusy {
+			t.Errorf("Close() in a job = %v, want ErrBusy", err)
+		}
+		return j.Run(func(jobs.Job) error {
+			if err := p.Close(); err != waitctx.ErrBusy {
+				t.Errorf("Close() in a nested job = %v, want ErrBusy", err)
+			}
+			return nil
+		})
+	}, jobs.Finished)
+	mustResume(t, paused, jobs.Finished)
+}
+
 func TestPauseOutsideAJob(t *testing.T) {
 	var j jobs.Job
 	if err := j.Pause(); err != nil {
