@@ -33,6 +33,7 @@ var (
 const (
 	defaultMaxInput = 1 << 20
 	reserved        = 16 // descriptors kept free, and as many for each loop
+	evioTakes       = 3  // for each loop when it starts, and its first accept
 )
 
 // Server is an evio server with jobs. Its functions run on the loop of their
@@ -74,7 +75,8 @@ type Server struct {
 	Closed func(c *Conn, err error)
 
 	// Failed is called, on a loop, for each job that returned an error or
-	// panicked, and for ErrDescriptors and ErrInput. The default logs.
+	// panicked, and for ErrDescriptors and ErrInput. A connection's job without a
+	// name has that of the peer's address. The default logs.
 	Failed func(name string, err error)
 }
 
@@ -82,7 +84,8 @@ type Server struct {
 type server struct {
 	Server
 	stopper
-	limit int // connections with this descriptor and up are refused
+	limit   int   // connections with this descriptor and up are refused
+	reserve []int // descriptors that evio finds free when it starts
 
 	mu    sync.Mutex
 	addrs []net.Addr
@@ -163,11 +166,37 @@ func (r *server) prepare() error {
 		r.spare = append(r.spare, l)
 		r.loops[unsafe.Pointer(l)] = l // until evio's is known
 	}
+	if err := r.hold(reserved + evioTakes*n); err != nil {
+		r.release()
+		return err
+	}
 	return nil
+}
+
+// hold reserves descriptors. If evio finds too few for its loops it panics, and
+// waits for ever on the way; it also does if an accept fails before it waits.
+func (r *server) hold(n int) error {
+	for range n {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return fmt.Errorf("jobevio: %d descriptors must be free to start, raise RLIMIT_NOFILE: %w", n, err)
+		}
+		r.reserve = append(r.reserve, fd)
+	}
+	return nil
+}
+
+// unhold frees what hold reserved.
+func (r *server) unhold() {
+	for _, fd := range r.reserve {
+		unix.Close(fd)
+	}
+	r.reserve = nil
 }
 
 // release ends the loops: evio's have.
 func (r *server) release() {
+	r.unhold()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.loops {
@@ -199,6 +228,7 @@ func (r *server) serving(s evio.Server) evio.Action {
 	if r.asked.Load() { // there was no address to dial yet
 		return evio.Shutdown
 	}
+	r.unhold()
 	r.mu.Lock()
 	r.begun = time.Now()
 	r.mu.Unlock()
