@@ -19,7 +19,7 @@ const keep = 4 << 10
 var errNotOwn = errors.New("jobevio: not the connection's job")
 
 // Conn is a connection. Its methods belong to its loop: to the Server's
-// functions and to jobs of the same loop.
+// functions and to jobs of the same loop. Post alone is anybody's.
 type Conn struct {
 	inner
 	ec    evio.Conn
@@ -42,6 +42,7 @@ type Conn struct {
 	live     bool // the job has not ended
 	paused   bool // Go told so: Data is due once it has
 	flushing bool // a job writes out
+	alone    bool // that is flusher: nobody waits for the output
 	flusher  jobs.Job
 
 	dirty   bool // on l.dirty
@@ -116,6 +117,9 @@ func (c *Conn) run(j jobs.Job) (err error) {
 
 // ended is called when the job has.
 func (c *Conn) ended(err error) {
+	if err != nil && c.job.Name() == "" { // for Failed
+		c.job.SetName(c.RemoteAddr().String())
+	}
 	c.live, c.fn, c.lent = false, nil, 0
 	if err != nil && !c.closed {
 		c.closing = true
@@ -123,9 +127,9 @@ func (c *Conn) ended(err error) {
 	c.mark()
 }
 
-// excuse lets a job of a closed connection say that it was cancelled.
+// excuse lets a job whose connection has ended say so: peers may leave.
 func (c *Conn) excuse(err error) error {
-	if c.closed && errors.Is(err, jobs.ErrCanceled) {
+	if (c.closed || c.broken) && (errors.Is(err, jobs.ErrCanceled) || errors.Is(err, net.ErrClosed)) {
 		return nil
 	}
 	return err
@@ -177,6 +181,11 @@ func (c *Conn) Read(j jobs.Job, p []byte) (int, error) {
 	c.in = append(c.in[:from], c.in[from+n:]...)
 	return n, nil
 }
+
+// Post runs fn on the connection's loop, between jobs, where it may use what belongs
+// to the loop. Any goroutine may call it, another loop's too. It reports false once
+// Serve has ended; a loop that has no connection left runs fn when it has one.
+func (c *Conn) Post(fn func()) bool { return c.l.s.Post(fn) }
 
 // Close closes the connection once what was written has left. What arrives from
 // now on is dropped.
@@ -253,8 +262,8 @@ func (c *Conn) reset() {
 	}
 }
 
-// flush writes at the end of a turn. What the socket refuses is left for evio,
-// if this is the connection's own callback and evio has none, or for a job.
+// flush writes at the end of a turn. What the socket refuses is left for evio, and
+// unless this is the connection's own callback a job waits until evio has written it.
 func (c *Conn) flush() {
 	if c.closed {
 		return
@@ -263,13 +272,27 @@ func (c *Conn) flush() {
 		c.write()
 	}
 	switch own, held := c.l.current == c, len(*c.inner.out) > 0; {
-	case c.flushing, own && !held:
+	case c.flushing && !c.alone: // the job in Flush writes it
+	case c.flushing:
+		c.entrust()
+	case own && !held: // answer has it
 	case len(c.out) > 0, c.closing && held:
-		c.flushing = true
+		c.entrust()
+		c.flushing, c.alone = true, true
 		c.flusher = c.l.s.Go(c.flushAlone)
 	case c.closing:
 		// Evio sees an end, or reads what is left, and is answered Close.
 		unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+}
+
+// entrust leaves evio what is to be written. Evio writes that before it reads on,
+// so that the end of the peer's stream does not cut it off.
+func (c *Conn) entrust() {
+	if len(c.out) > 0 {
+		*c.inner.out = append(*c.inner.out, c.out[c.done:]...)
+		c.reset()
+		c.ec.Wake() // evio waits for room from its next callback on
 	}
 }
 
@@ -285,11 +308,13 @@ func (c *Conn) flushAlone(j jobs.Job) error {
 func (c *Conn) drain(j jobs.Job) error {
 	c.flushing = true
 	defer func() {
-		c.flushing = false
+		c.flushing, c.alone = false, false
 		c.written.Broadcast()
 	}()
 	for {
-		c.write()
+		if c.write(); c.alone && !c.broken {
+			c.entrust()
+		}
 		switch {
 		case c.closed || c.broken:
 			return net.ErrClosed
