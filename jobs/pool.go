@@ -19,7 +19,8 @@ const (
 // Pool is OpenSSL's primitive, for hosts that have a loop of their own: jobs
 // that run until they pause, and go on when the host resumes them. A Pool and
 // its jobs belong to one goroutine, NewPool and Close included if that is locked
-// to its thread: see Threads.
+// to its thread: see Threads. A job pauses by its own handle: Pause by that of
+// another job that is paused panics, in package iter's words.
 type Pool struct {
 	max  int
 	idle []*task
@@ -178,8 +179,8 @@ func (j Job) Run(inner func(Job) error) error {
 }
 
 // Close cancels the jobs that are left, lets them unwind, and ends the idle
-// coroutines. It is idempotent. In a job it returns waitctx.ErrBusy and does
-// nothing.
+// coroutines. It is idempotent. While a job runs it does nothing and returns
+// waitctx.ErrBusy: the job that closed the Pool could never go on.
 func (p *Pool) Close() error {
 	if p.closed {
 		return nil

@@ -19,7 +19,7 @@ const keep = 4 << 10
 var errNotOwn = errors.New("jobevio: not the connection's job")
 
 // Conn is a connection. Its methods belong to its loop: to the Server's
-// functions and to jobs of the same loop.
+// functions and to jobs of the same loop. Post alone is anybody's.
 type Conn struct {
 	inner
 	ec    evio.Conn
@@ -42,7 +42,7 @@ type Conn struct {
 	live     bool // the job has not ended
 	paused   bool // Go told so: Data is due once it has
 	flushing bool // a job writes out
-	calling  bool // evio was asked for a callback, which gives it out
+	alone    bool // that is flusher: nobody waits for the output
 	flusher  jobs.Job
 
 	dirty   bool // on l.dirty
@@ -117,6 +117,9 @@ func (c *Conn) run(j jobs.Job) (err error) {
 
 // ended is called when the job has.
 func (c *Conn) ended(err error) {
+	if err != nil && c.job.Name() == "" { // for Failed
+		c.job.SetName(c.RemoteAddr().String())
+	}
 	c.live, c.fn, c.lent = false, nil, 0
 	if err != nil && !c.closed {
 		c.closing = true
@@ -124,9 +127,9 @@ func (c *Conn) ended(err error) {
 	c.mark()
 }
 
-// excuse lets a job of a closed connection say that it was cancelled.
+// excuse lets a job whose connection has ended say so: peers may leave.
 func (c *Conn) excuse(err error) error {
-	if c.closed && errors.Is(err, jobs.ErrCanceled) {
+	if (c.closed || c.broken) && (errors.Is(err, jobs.ErrCanceled) || errors.Is(err, net.ErrClosed)) {
 		return nil
 	}
 	return err
@@ -179,6 +182,11 @@ func (c *Conn) Read(j jobs.Job, p []byte) (int, error) {
 	return n, nil
 }
 
+// Post runs fn on the connection's loop, between jobs, where it may use what belongs
+// to the loop. Any goroutine may call it, another loop's too. It reports false once
+// Serve has ended; a loop that has no connection left runs fn when it has one.
+func (c *Conn) Post(fn func()) bool { return c.l.s.Post(fn) }
+
 // Close closes the connection once what was written has left. What arrives from
 // now on is dropped.
 func (c *Conn) Close() {
@@ -186,17 +194,8 @@ func (c *Conn) Close() {
 	c.mark()
 }
 
-// called notes that the callback that was asked for has come, or will not.
-func (c *Conn) called() {
-	if c.calling {
-		c.calling = false
-		c.l.calls--
-		c.due()
-	}
-}
-
 // busy reports whether input must wait.
-func (c *Conn) busy() bool { return c.live || c.flushing || c.calling }
+func (c *Conn) busy() bool { return c.live || c.flushing }
 
 // mark has the connection seen to at the end of the turn.
 func (c *Conn) mark() {
@@ -263,10 +262,8 @@ func (c *Conn) reset() {
 	}
 }
 
-// flush writes at the end of a turn. What the socket refuses is left for evio,
-// which writes it before it reads on, so that the end of a stream does not cut it
-// off: by this callback if it is the connection's, else by one that is asked for.
-// While evio has some already it is left for a job.
+// flush writes at the end of a turn. What the socket refuses is left for evio, and
+// unless this is the connection's own callback a job waits until evio has written it.
 func (c *Conn) flush() {
 	if c.closed {
 		return
@@ -275,17 +272,27 @@ func (c *Conn) flush() {
 		c.write()
 	}
 	switch own, held := c.l.current == c, len(*c.inner.out) > 0; {
-	case c.flushing, c.calling, own && !held:
-	case len(c.out) > 0 && !held:
-		c.calling = true
-		c.l.calls++
-		c.ec.Wake()
+	case c.flushing && !c.alone: // the job in Flush writes it
+	case c.flushing:
+		c.entrust()
+	case own && !held: // answer has it
 	case len(c.out) > 0, c.closing && held:
-		c.flushing = true
+		c.entrust()
+		c.flushing, c.alone = true, true
 		c.flusher = c.l.s.Go(c.flushAlone)
 	case c.closing:
 		// Evio sees an end, or reads what is left, and is answered Close.
 		unix.Shutdown(c.fd, unix.SHUT_RDWR)
+	}
+}
+
+// entrust leaves evio what is to be written. Evio writes that before it reads on,
+// so that the end of the peer's stream does not cut it off.
+func (c *Conn) entrust() {
+	if len(c.out) > 0 {
+		*c.inner.out = append(*c.inner.out, c.out[c.done:]...)
+		c.reset()
+		c.ec.Wake() // evio waits for room from its next callback on
 	}
 }
 
@@ -301,11 +308,13 @@ func (c *Conn) flushAlone(j jobs.Job) error {
 func (c *Conn) drain(j jobs.Job) error {
 	c.flushing = true
 	defer func() {
-		c.flushing = false
+		c.flushing, c.alone = false, false
 		c.written.Broadcast()
 	}()
 	for {
-		c.write()
+		if c.write(); c.alone && !c.broken {
+			c.entrust()
+		}
 		switch {
 		case c.closed || c.broken:
 			return net.ErrClosed
@@ -334,7 +343,6 @@ func (c *Conn) answer() (out []byte, action evio.Action) {
 // be another file's.
 func (c *Conn) end() {
 	c.closed = true
-	c.called()
 	c.drop()
 	if c.live {
 		c.job.Cancel(nil)

@@ -34,31 +34,34 @@
 //
 // Evio tells nobody when output was written, and a Wake that returns more before
 // that discards what is left. So output is written here, to the connection's
-// descriptor, and what the socket refuses goes to evio only from a callback that
-// finds evio's own buffer empty; else a job writes it when there is room. The
-// descriptor, that buffer and the loop are fields of evio's connection. They are
-// found by name and type, and Serve fails where they are missing.
+// descriptor. What the socket refuses is added to evio's own buffer, which evio
+// writes before it reads on, and a job waits until it has; Flush alone writes all by
+// itself. The descriptor, that buffer and the loop are fields of evio's connection.
+// They are found by name and type, and Serve fails where they are missing.
 //
 // # What is evio's and remains
 //
 //   - There is no way to stop reading while a job is paused: what arrives is
 //     kept up to Server.MaxInput, and the connection is closed beyond.
-//     While output that evio has taken over is unwritten, evio does not read,
-//     and its loop spins if the peer sends more meanwhile: Flush leaves
-//     nothing to evio.
-//   - The end of the peer's stream is the connection's end. What evio has
-//     taken over by then is written, but a paused job is cancelled.
+//     While output that evio has taken over is unwritten, evio does not read. If
+//     the peer does not either, but sends more or its end, evio's loop spins until
+//     it leaves: where peers are not to be trusted, write with Flush, which leaves
+//     evio nothing, and limit how long it may take.
+//   - A peer that half-closes counts as gone: what was written still reaches it,
+//     but a job that is paused, in Flush too, is cancelled.
 //   - An accept that fails, for want of descriptors above all, ends the whole
-//     server. Serve refuses connections while a few descriptors are left, and
-//     returns ErrStopped if it happened nevertheless.
+//     server. Serve refuses connections while a few descriptors are left, wants
+//     that many before it starts, and returns ErrStopped if it happened
+//     nevertheless. In the instant evio starts nobody hears of it, and Serve then
+//     never returns.
 //   - UDP, and evio's emulation over package net ("tcp-net://"), are refused:
 //     there a Wake does nothing, or deadlocks.
 //   - Evio's ticker outlives Serve and then writes to a descriptor that may
 //     be another file's by then, so there is none: use Job.Sleep.
 //   - A Close waits until the peer has taken what was written before.
 //   - A server that is stopped in the instant it starts may miss that.
+//   - At its end evio closes the number of each listener twice: a file that another
+//     goroutine opens at that moment may be closed.
+//   - There is no Detach, no PreWrite, and no TCPKeepAlive.
 //   - A loop that has no connection runs no jobs.
-//   - At its end evio closes each listener's descriptor twice, and may hit what
-//     another goroutine has just opened.
-//   - Detach, PreWrite and TCPKeepAlive are not to be had.
 package jobevio

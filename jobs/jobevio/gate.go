@@ -43,7 +43,10 @@ func newGate(l *loop) (*gate, error) {
 		again: make(chan struct{}, 1), quit: make(chan struct{}), done: make(chan struct{})}
 	fd, ok := p.FD()
 	if !ok {
-		err = fmt.Errorf("jobevio: %s gives no descriptor to watch: few are left", p.Caps().Name)
+		err = fmt.Errorf("jobevio: no descriptor of poller %s to wait for: too few are left", p.Caps().Name)
+		if !p.Caps().Nestable {
+			err = fmt.Errorf("jobevio: poller %s: %w", p.Caps().Name, errors.ErrUnsupported)
+		}
 	} else {
 		err = outer.Apply([]waitctx.Change{{Op: waitctx.OpAdd, ID: 1, FD: fd, Interest: waitctx.Readable}})
 	}

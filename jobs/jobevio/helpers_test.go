@@ -32,8 +32,9 @@ type harness struct {
 	done   chan struct{}
 	err    error
 
-	mu   sync.Mutex
-	errs []error // that Failed was told
+	mu    sync.Mutex
+	names []string // that Failed was told
+	errs  []error
 }
 
 // start serves on a port of the loopback, or on addr.
@@ -41,9 +42,10 @@ func start(t *testing.T, s *jobevio.Server, addr ...string) *harness {
 	t.Helper()
 	quiesce(t)
 	h := &harness{t: t, done: make(chan struct{})}
-	s.Failed = func(_ string, err error) {
+	s.Failed = func(name string, err error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
+		h.names = append(h.names, name)
 		h.errs = append(h.errs, err)
 	}
 	listening := make(chan net.Addr, 1)

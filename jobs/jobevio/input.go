@@ -89,7 +89,7 @@ func (c *Conn) requests(j jobs.Job) (err error) {
 		}
 		c.at, c.lent = c.at+n, 0
 		// What is not complete waits for more.
-		if left := len(c.in) - c.at; left == 0 || n == 0 && left == len(in) || c.flushing || c.calling {
+		if left := len(c.in) - c.at; left == 0 || n == 0 && left == len(in) || c.flushing {
 			return nil
 		}
 		if j, failed = j.Renew(); failed != nil {

@@ -53,7 +53,6 @@ type loop struct {
 	current  *Conn // of the callback, which can answer with output and an action
 	more     bool  // runnable jobs remain
 	stepping bool
-	calls    int     // connections that evio was asked for a callback of
 	dirty    []*Conn // with output or a close to see to
 	ended    []*Conn // whose job ended: what arrived meanwhile is due
 
@@ -135,18 +134,12 @@ func (l *loop) knock() bool {
 func (l *loop) enter(c *Conn) {
 	l.inside.Store(true)
 	l.current = c
-	if c != nil {
-		c.called()
-	}
 }
 
 // leave ends it: it runs what is due, and returns evio's answer.
 func (l *loop) leave() (out []byte, action evio.Action) {
 	l.suspect()
 	l.drive()
-	if l.calls > 0 { // evio may swallow those wakes too
-		l.told.Store(true)
-	}
 	if c := l.current; c != nil {
 		out, action = c.answer()
 		if action == evio.None && l.told.Load() {

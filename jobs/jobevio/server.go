@@ -34,6 +34,7 @@ var (
 const (
 	defaultMaxInput = 1 << 20
 	reserved        = 16 // descriptors kept free, and as many for each loop
+	evioTakes       = 3  // for each loop when it starts, and its first accept
 )
 
 // Server is an evio server with jobs. Its functions run on the loop of their
@@ -75,7 +76,8 @@ type Server struct {
 	Closed func(c *Conn, err error)
 
 	// Failed is called, on a loop, for each job that returned an error or
-	// panicked, and for ErrDescriptors and ErrInput. The default logs.
+	// panicked, and for ErrDescriptors and ErrInput. A connection's job without a
+	// name has that of the peer's address. The default logs.
 	Failed func(name string, err error)
 }
 
@@ -83,10 +85,9 @@ type Server struct {
 type server struct {
 	Server
 	stopper
-	limit int // connections with this descriptor and up are refused
-	index int // of the door, among evio's addresses
-
-	reserve []int // descriptors, for evio's start
+	limit   int   // connections with this descriptor and up are refused
+	index   int   // of the door, among evio's addresses
+	reserve []int // descriptors that evio finds free when it starts
 
 	mu    sync.Mutex
 	door  net.Addr  // where nobody but rouse knocks
@@ -167,27 +168,28 @@ func (r *server) prepare() error {
 		r.spare = append(r.spare, l)
 		r.loops[unsafe.Pointer(l)] = l // until evio's is known
 	}
-	if err := r.hold(reserved * (n + 1)); err != nil {
+	if err := r.hold(reserved + evioTakes*n); err != nil {
 		r.release()
 		return err
 	}
 	return nil
 }
 
-// hold reserves descriptors, as many as are kept free later. Evio waits for ever if
-// an accept fails before it has started, as one does that finds none.
+// hold reserves descriptors. If evio finds too few for its loops it panics, and
+// waits for ever on the way; it also does if an accept fails before it waits.
 func (r *server) hold(n int) error {
 	for range n {
 		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return fmt.Errorf("jobevio: reserving descriptors: %w", err)
+			return fmt.Errorf("jobevio: %d descriptors must be free to start, raise RLIMIT_NOFILE: %w", n, err)
 		}
 		r.reserve = append(r.reserve, fd)
 	}
 	return nil
 }
 
-func (r *server) unreserve() {
+// unhold frees what hold reserved.
+func (r *server) unhold() {
 	for _, fd := range r.reserve {
 		unix.Close(fd)
 	}
@@ -196,7 +198,7 @@ func (r *server) unreserve() {
 
 // release ends the loops: evio's have.
 func (r *server) release() {
-	r.unreserve()
+	r.unhold()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, l := range r.loops {
@@ -228,7 +230,7 @@ func (r *server) serving(s evio.Server) evio.Action {
 	if r.asked.Load() { // there was no address to dial yet
 		return evio.Shutdown
 	}
-	r.unreserve()
+	r.unhold()
 	r.mu.Lock()
 	r.begun = time.Now()
 	r.mu.Unlock()
