@@ -300,6 +300,24 @@ func TestCloseUnwindsPausedJobs(t *testing.T) {
 	}
 }
 
+// Close in a job would switch away from it for good.
+func TestCloseInAJob(t *testing.T) {
+	p := newPool(t, 0, 0)
+	paused := mustStart(t, p, nil, onlyPause, jobs.Paused)
+	mustStart(t, p, nil, func(j jobs.Job) error {
+		if err := p.Close(); err != waitctx.ErrBusy {
+			t.Errorf("Close() in a job = %v, want ErrBusy", err)
+		}
+		return j.Run(func(jobs.Job) error {
+			if err := p.Close(); err != waitctx.ErrBusy {
+				t.Errorf("Close() in a nested job = %v, want ErrBusy", err)
+			}
+			return nil
+		})
+	}, jobs.Finished)
+	mustResume(t, paused, jobs.Finished)
+}
+
 func TestPauseOutsideAJob(t *testing.T) {
 	var j jobs.Job
 	if err := j.Pause(); err != nil {
@@ -327,24 +345,5 @@ func TestWaitKeyInAPool(t *testing.T) {
 	var outside jobs.Job
 	if err := outside.WaitKey("a"); err != nil {
 		t.Errorf("WaitKey() outside a job = %v, want nil", err)
-	}
-}
-
-// Close in a job would switch away from it for good.
-func TestPoolCloseInAJob(t *testing.T) {
-	p, err := jobs.NewPool(0, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var refused error
-	_, status, err := p.Start(nil, func(jobs.Job) error {
-		refused = p.Close()
-		return nil
-	})
-	if refused != waitctx.ErrBusy || status != jobs.Finished || err != nil {
-		t.Errorf("Close() = %v in a job, which then is %v, %v; want ErrBusy, Finished", refused, status, err)
-	}
-	if err := p.Close(); err != nil {
-		t.Errorf("Close() = %v, want nil", err)
 	}
 }

@@ -503,15 +503,21 @@ func TestTLSCloseSendsWhatIsQueued(t *testing.T) {
 	}
 }
 
-// A client that never takes what is queued does not keep a closed connection.
+// A client that never takes what is queued does not keep a closed connection, whatever
+// deadline was set before, of which the loop hears afterwards.
 func TestTLSCloseEnds(t *testing.T) {
 	t.Cleanup(jobnet.ShortenLinger(10 * time.Millisecond)) // once no loop is left
 	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
 		ours, _, _ := s.secure(t, change)
 		writing := s.begin(func(j jobs.Job) error { return ours.WriteIn(j, make([]byte, 16<<20)) })
 		s.stuck(t, writing)
-		if err := s.do(t, func(jobs.Job) error { return ours.Close() }); err != nil {
-			t.Errorf("Close() = %v", err)
+		err := s.do(t, func(jobs.Job) error {
+			set := make(chan error)
+			go func() { set <- ours.Conn().SetDeadline(time.Now().Add(time.Hour)) }()
+			return errors.Join(<-set, ours.Close())
+		})
+		if err != nil {
+			t.Errorf("SetDeadline() and Close() = %v", err)
 		}
 		if err := await(t, writing); !errors.Is(err, net.ErrClosed) {
 			t.Errorf("WriteIn() = %v, want net.ErrClosed", err)

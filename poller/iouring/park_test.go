@@ -85,17 +85,19 @@ func TestAParkedWaitIsTold(t *testing.T) {
 	r, w := fdtest.Pipe(t)
 	p.add(t, r, 1)
 	for range 100 {
+		const limit = 10 * time.Second
+		start := time.Now()
 		got := make(chan int, 1)
 		go func() {
-			n, _ := p.Wait(make([]waitctx.Event, 1), 10*time.Second)
+			n, _ := p.Wait(make([]waitctx.Event, 1), limit)
 			got <- n
 		}()
 		for range 100 {
 			runtime.Gosched()
 		}
 		w.Write("x")
-		if n := <-got; n != 1 {
-			t.Fatalf("Wait(10s) = %d, want the event that there was", n)
+		if n, took := <-got, time.Since(start); n != 1 || took >= limit {
+			t.Fatalf("Wait(%v) = %d after %v, want 1 before its end", limit, n, took)
 		}
 		r.Drain()
 	}
