@@ -219,3 +219,89 @@ func TestWithinCostsNothing(t *testing.T) {
 		s.Close()
 	}
 }
+
+// A Watch's deadline has passed and its function is about to begin, when a job takes
+// the function away and moves or clears the deadline. What it said last holds.
+func TestDeadlineMovedBeforeTheFunctionBegins(t *testing.T) {
+	for _, to := range []time.Duration{0, time.Hour} {
+		inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+			var wc waitctx.WaitCtx
+			wc.Set("k", waitctx.Wait{FD: 5})
+			w, err := s.Watch(&wc, func(jobs.Job) error { t.Error("the function began"); return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := errors.New("nothing")
+			s.Go(func(j jobs.Job) error {
+				j.Sleep(time.Millisecond) // ends in the turn of the deadline, and before it
+				w.SetFunc(nil)
+				if to == 0 {
+					w.SetDeadline(time.Time{})
+				} else {
+					w.SetDeadline(time.Now().Add(to))
+				}
+				got = w.Wait(j)
+				return nil
+			})
+			s.RunOnce(0)
+			w.SetDeadline(time.Now().Add(1500 * time.Microsecond))
+			time.Sleep(10 * time.Millisecond)
+			for range 4 {
+				s.RunOnce(0)
+			}
+			m.SetReady(5, waitctx.ReadyIn)
+			until(t, s)
+			if got != nil {
+				t.Errorf("moved to %v: Wait() = %v of what is ready, want nil", to, got)
+			}
+		})
+	}
+}
+
+// A deadline that passed while a Watch had no function starts the one it gets.
+func TestDeadlinePassedBeforeSetFunc(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var wc waitctx.WaitCtx
+		wc.Set("k", waitctx.Wait{FD: 5})
+		w, err := s.Watch(&wc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.SetDeadline(time.Now().Add(time.Millisecond))
+		time.Sleep(2 * time.Millisecond)
+		s.RunOnce(0)
+		var reasons []error
+		w.SetFunc(func(j jobs.Job) error { reasons = append(reasons, j.Reason()); return nil })
+		for range 4 {
+			s.RunOnce(0)
+		}
+		if len(reasons) != 1 || reasons[0] != os.ErrDeadlineExceeded {
+			t.Errorf("started for %v, want once for the deadline", reasons)
+		}
+	})
+}
+
+// Deadlines without a monotonic reading are right after the clock was set.
+func TestDeadlineAfterTheClockWasSet(t *testing.T) {
+	s, err := jobs.New(jobs.WithPoller(pollertest.NewMemory()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	jobs.SetClockForward(s, time.Hour)
+	s.Go(func(j jobs.Job) error {
+		j.SetDeadline(time.Now().Add(time.Millisecond).Round(0))
+		if err := j.Sleep(5 * time.Second); err != os.ErrDeadlineExceeded {
+			t.Errorf("Sleep() = %v past a deadline by the wall clock, want %v", err, os.ErrDeadlineExceeded)
+		}
+		return nil
+	})
+	s.Go(func(j jobs.Job) error {
+		j.SetDeadline(time.Now().Add(time.Minute).Round(0))
+		if err := j.Sleep(time.Millisecond); err != nil {
+			t.Errorf("Sleep() = %v before a deadline by the wall clock, want nil", err)
+		}
+		return nil
+	})
+	turns(t, s, idle(s))
+}

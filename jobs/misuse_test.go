@@ -345,3 +345,35 @@ func TestErrorsFunctionPanics(t *testing.T) {
 		}
 	}, jobs.WithErrors(func(_ string, err error) { panic(err) }))
 }
+
+// Who would run the loop while another goroutine closes it hears that it is closed.
+func TestCallsDuringClose(t *testing.T) {
+	s, err := jobs.New(jobs.WithPoller(pollertest.NewMemory()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, out, closed := make(chan bool), make(chan bool), make(chan error)
+	s.Go(func(j jobs.Job) error {
+		j.Park()
+		close(in) // in Close, on its goroutine
+		<-out
+		return nil
+	})
+	s.RunOnce(0)
+	go func() { closed <- s.Close() }()
+	<-in
+	_, turn := s.RunOnce(0)
+	_, start := s.Start(func(jobs.Job) error { return nil })
+	for call, err := range map[string]error{"RunOnce": turn, "Start": start, "OnReady": s.OnReady(func() {})} {
+		if err != jobs.ErrClosed {
+			t.Errorf("%s() = %v, want ErrClosed", call, err)
+		}
+	}
+	if err := s.Run(t.Context()); err != nil {
+		t.Errorf("Run() = %v, want nil", err)
+	}
+	close(out)
+	if err := <-closed; err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+}

@@ -135,3 +135,39 @@ func TestCloseThroughPanics(t *testing.T) {
 		}
 	}
 }
+
+// A Cleanup that panics keeps nobody else's waits from the poller.
+func TestCleanupPanics(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		s.Go(func(j jobs.Job) error {
+			j.WaitCtx().Set(1, waitctx.Wait{FD: 5, Cleanup: func(any, waitctx.Wait) { panic("cleanup") }})
+			j.Sleep(time.Millisecond)
+			j.WaitCtx().Release(1)
+			return j.Sleep(time.Millisecond)
+		})
+		got := errors.New("still waiting")
+		s.Go(func(j jobs.Job) error {
+			j.Sleep(time.Millisecond)
+			j.WaitCtx().Set(2, waitctx.Wait{FD: 6})
+			j.Sleep(time.Millisecond)
+			j.WaitCtx().Set(3, waitctx.Wait{FD: 7})
+			got = j.WaitKey(3)
+			return nil
+		})
+		m.SetReady(7, waitctx.ReadyIn)
+		panics := 0
+		for range 20 {
+			func() {
+				defer func() {
+					if recover() != nil {
+						panics++
+					}
+				}()
+				s.RunOnce(time.Millisecond)
+			}()
+		}
+		if panics != 1 || got != nil {
+			t.Errorf("%d panics and WaitKey() = %v of what is ready, want 1 and nil", panics, got)
+		}
+	})
+}

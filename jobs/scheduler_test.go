@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"weak"
 
 	"bide/jobs"
 	"bide/poller"
@@ -415,4 +416,38 @@ func TestWatchDeadlineMovesLater(t *testing.T) {
 		}
 		watch.Stop()
 	})
+}
+
+// What Await has called is not kept.
+func TestAwaitKeepsNothing(t *testing.T) {
+	s, err := jobs.New(jobs.WithPoller(pollertest.NewMemory()), jobs.WithWorkers(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var kept []weak.Pointer[[1 << 16]byte]
+	for range 4 {
+		s.Go(func(j jobs.Job) error {
+			big := new([1 << 16]byte)
+			kept = append(kept, weak.Make(big))
+			_, err := jobs.Await(j, func(context.Context) (byte, error) { return big[0], nil })
+			return err
+		})
+	}
+	turns(t, s, idle(s))
+	for end := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
+		runtime.GC() // the worker may be about to return
+		held := 0
+		for _, p := range kept {
+			if p.Value() != nil {
+				held++
+			}
+		}
+		if held == 0 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d are held by a scheduler without jobs", held, len(kept))
+		}
+	}
 }

@@ -11,24 +11,29 @@ import (
 	"bide/waitctx"
 )
 
+// watchOnce watches a number. Each time that is ready it is appended to told, and is
+// not ready any more.
+func watchOnce(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory, fd waitctx.FD, told *[]waitctx.FD) jobs.Watch {
+	t.Helper()
+	wc := new(waitctx.WaitCtx)
+	wc.Set("k", waitctx.Wait{FD: fd})
+	w, err := s.Watch(wc, func(jobs.Job) error {
+		*told = append(*told, fd)
+		m.SetReady(fd, 0)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 // A Watch that is stopped before the kernel was told of it gives its slot back
 // at once, and must not take it away from the Watch that gets it next.
 func TestWatchStoppedInItsFirstTurnEndsNoOther(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
 		var told []waitctx.FD
-		watch := func(fd waitctx.FD) jobs.Watch {
-			wc := new(waitctx.WaitCtx)
-			wc.Set("k", waitctx.Wait{FD: fd})
-			w, err := s.Watch(wc, func(jobs.Job) error {
-				told = append(told, fd)
-				m.SetReady(fd, 0)
-				return nil
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return w
-		}
+		watch := func(fd waitctx.FD) jobs.Watch { return watchOnce(t, s, m, fd, &told) }
 		watch(5).Stop()
 		watch(6)
 		s.RunOnce(0)
@@ -162,4 +167,25 @@ func TestSourceIsSmall(t *testing.T) {
 	if jobs.SourceSize > 64 {
 		t.Errorf("a source has %d bytes, want at most 64", jobs.SourceSize)
 	}
+}
+
+// Of two watches that are ready in one turn the one of low priority comes last,
+// though it was ready first.
+func TestWatchOfLowPriority(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var ran []waitctx.FD
+		first := watchOnce(t, s, m, 5, &ran)
+		watchOnce(t, s, m, 6, &ran)
+		for _, low := range []bool{true, false} {
+			first.SetLow(low)
+			s.RunOnce(0)
+			m.SetReady(5, waitctx.ReadyIn)
+			m.SetReady(6, waitctx.ReadyIn)
+			s.RunOnce(0)
+			s.RunOnce(0)
+		}
+		if want := []waitctx.FD{6, 5, 5, 6}; !slices.Equal(ran, want) {
+			t.Errorf("ran for %v, want %v: low first, then not", ran, want)
+		}
+	})
 }

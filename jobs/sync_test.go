@@ -9,6 +9,7 @@ import (
 
 	"bide/jobs"
 	"bide/poller/pollertest"
+	"bide/waitctx"
 )
 
 func TestMutexGoesInOrder(t *testing.T) {
@@ -303,4 +304,37 @@ func TestZeroJobTakesWhatIsFree(t *testing.T) {
 			t.Errorf("Lock() = %v, Acquire() = %v, want %v twice", lock, acquire, want)
 		}
 	}
+}
+
+// What a job waits for in vain before it is stopped does not count against it.
+func TestStopCountsAnew(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var mu jobs.Mutex
+		mu.TryLock()
+		var wc waitctx.WaitCtx
+		wc.Set("k", waitctx.Wait{FD: 5})
+		var w jobs.Watch
+		var in jobs.Job
+		w, err := s.Watch(&wc, func(j jobs.Job) error {
+			in = j
+			w.Stop()
+			for range 1000 {
+				j.Pause()
+			}
+			return mu.Lock(j)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.SetReady(5, waitctx.ReadyIn)
+		for range 3 {
+			s.RunOnce(0)
+		}
+		s.Post(mu.Unlock)
+		in.Cancel(nil)
+		until(t, s)
+		if !mu.TryLock() {
+			t.Error("the mutex went with a job that was ended by force in Lock")
+		}
+	})
 }

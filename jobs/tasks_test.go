@@ -220,3 +220,27 @@ func TestDoReturnsTheJobsError(t *testing.T) {
 		}
 	}, jobs.WithErrors(func(string, error) {}))
 }
+
+// Who renews itself is not one of the Tasks any more.
+func TestTasksLeaveTheRenewedAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		got := errors.New("nothing")
+		s.Go(func(j jobs.Job) error {
+			g, err := jobs.NewTasks(j)
+			if err != nil {
+				return err
+			}
+			g.Go(func(j jobs.Job) error {
+				j, _ = j.Renew()
+				got = j.Sleep(time.Millisecond)
+				return nil
+			})
+			g.Go(func(jobs.Job) error { return errors.New("a task fails") })
+			return g.Wait()
+		})
+		until(t, s)
+		if got != nil {
+			t.Errorf("Sleep() = %v in a renewed job, want nil", got)
+		}
+	})
+}

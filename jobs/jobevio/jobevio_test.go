@@ -10,6 +10,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -313,8 +314,8 @@ func TestStopWithoutConnections(t *testing.T) {
 	}
 }
 
-// TestStopBesideOthers: the address is shared, so that what is dialled to end a
-// server without connections mostly reaches somebody else.
+// TestStopBesideOthers: the address is shared, so that what is dialled there mostly
+// reaches somebody else, and would not end a server without connections.
 func TestStopBesideOthers(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("only Linux spreads connections over all that share an address")
@@ -329,6 +330,16 @@ func TestStopBesideOthers(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
+	}
+	h.stop()
+}
+
+// TestStopWithoutThePath: a server on a Unix socket is stopped though the path to it is gone.
+func TestStopWithoutThePath(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "socket")
+	h := start(t, &jobevio.Server{}, "unix://"+path)
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
 	}
 	h.stop()
 }

@@ -101,7 +101,7 @@ type server struct {
 // it closes the connections, whose jobs are cancelled and unwind, and returns
 // the context's cause. No job runs and no Wake is sent once it has returned.
 func (s *Server) Serve(ctx context.Context, addr ...string) error {
-	if len(addr) == 0 { // evio would wait for ever, and a stop would have nothing to dial
+	if len(addr) == 0 { // evio would serve nobody, for ever
 		return errors.New("jobevio: Serve needs an address")
 	}
 	for _, a := range addr {

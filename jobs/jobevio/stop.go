@@ -81,7 +81,7 @@ func doorAddr() string {
 }
 
 // insist rouses evio until it has returned: a dial may fail, for want of
-// descriptors, or reach another listener that shares the address.
+// descriptors.
 func (r *server) insist(returned <-chan struct{}) {
 	for pause := retryAfter; ; pause = min(2*pause, insistEvery) {
 		select {

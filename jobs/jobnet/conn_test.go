@@ -497,3 +497,20 @@ func TestSchedulerCloseClosesConns(t *testing.T) {
 		t.Errorf("Dial() = %v after the scheduler's Close, want net.ErrClosed", err)
 	}
 }
+
+// Deadlines without a monotonic reading are right after the clock was set.
+func TestDeadlineAfterTheClockWasSet(t *testing.T) {
+	t.Cleanup(jobnet.SetClockForward(time.Hour)) // once no loop is left
+	s := newLoop(t, "")
+	ours, theirs := s.half(t)
+	defer time.AfterFunc(patience, func() { theirs.Close() }).Stop()
+	ours.SetReadDeadline(time.Now().Add(time.Millisecond).Round(0))
+	if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("Read() = %v past a deadline by the wall clock, want %v", err, os.ErrDeadlineExceeded)
+	}
+	ours.SetReadDeadline(time.Now().Add(time.Minute).Round(0))
+	theirs.Write([]byte("x"))
+	if n, err := ours.Read(make([]byte, 1)); n != 1 || err != nil {
+		t.Errorf("Read() = %d, %v before a deadline by the wall clock, want 1, nil", n, err)
+	}
+}
