@@ -111,8 +111,7 @@ func NewSemaphore(n int) *Semaphore { return &Semaphore{free: n} }
 // Acquire takes a place, pausing j until there is one, or returns why the job was
 // stopped while it waited.
 func (s *Semaphore) Acquire(j Job) error {
-	if s.free > 0 {
-		s.free--
+	if s.TryAcquire() {
 		return nil
 	}
 	t, err := j.loop()
@@ -124,6 +123,15 @@ func (s *Semaphore) Acquire(j Job) error {
 		s.Release()
 	}
 	return err
+}
+
+// TryAcquire takes a place if there is one.
+func (s *Semaphore) TryAcquire() bool {
+	if s.free <= 0 {
+		return false
+	}
+	s.free--
+	return true
 }
 
 // Release gives a place back, to the next job if one waits.

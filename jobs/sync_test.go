@@ -113,6 +113,29 @@ func TestSemaphoreBounds(t *testing.T) {
 	})
 }
 
+// A place that was handed to a waiter is taken, also before that has run.
+func TestTryAcquire(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		sem := jobs.NewSemaphore(1)
+		if !sem.TryAcquire() || sem.TryAcquire() {
+			t.Error("of one place not just one was taken")
+		}
+		s.Go(sem.Acquire)
+		s.Go(func(jobs.Job) error {
+			sem.Release()
+			if sem.TryAcquire() {
+				t.Error("TryAcquire() = true of a place that was handed over")
+			}
+			return nil
+		})
+		until(t, s)
+		sem.Release()
+		if !sem.TryAcquire() {
+			t.Error("TryAcquire() = false of a free place")
+		}
+	})
+}
+
 func TestWaitGroupWaits(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
 		var wg jobs.WaitGroup

@@ -362,6 +362,13 @@ func TestOptions(t *testing.T) {
 	if get(a, syscall.IPPROTO_TCP, syscall.TCP_NODELAY) != 0 || get(a, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE) != 0 {
 		t.Error("TCP_NODELAY or SO_KEEPALIVE is still on")
 	}
+	const size = 16 << 10 // Linux doubles it
+	if err := errors.Join(a.SetReadBuffer(size), a.SetWriteBuffer(2*size)); err != nil {
+		t.Fatal(err)
+	}
+	if in, out := get(a, syscall.SOL_SOCKET, syscall.SO_RCVBUF), get(a, syscall.SOL_SOCKET, syscall.SO_SNDBUF); in/size < 1 || in/size > 2 || out != 2*in {
+		t.Errorf("SO_RCVBUF is %d and SO_SNDBUF %d, want %d and %d or twice that", in, out, size, 2*size)
+	}
 	if err := a.SetLinger(0); err != nil {
 		t.Fatal(err)
 	}

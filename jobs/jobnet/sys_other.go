@@ -25,6 +25,7 @@ func sysPlainTCP(int) bool                              { return false }
 func sysNoDelay(int, bool) error                        { return errors.ErrUnsupported }
 func sysKeepAlive(int, bool) error                      { return errors.ErrUnsupported }
 func sysLinger(int, int) error                          { return errors.ErrUnsupported }
+func sysBuffer(int, int, bool) error                    { return errors.ErrUnsupported }
 func sysShutdown(int, bool) error                       { return errors.ErrUnsupported }
 func sysClose(int)                                      {}
 func sysWritev(int, [][]byte) (int, int, syscall.Errno) { return 0, 0, syscall.ENOSYS }

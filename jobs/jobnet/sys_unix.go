@@ -156,6 +156,16 @@ func sysLinger(fd int, sec int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l))
 }
 
+// sysBuffer sets how many bytes the system keeps, of what is to be sent or of what
+// came.
+func sysBuffer(fd, bytes int, out bool) error {
+	opt := unix.SO_RCVBUF
+	if out {
+		opt = unix.SO_SNDBUF
+	}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, opt, bytes))
+}
+
 func flag(on bool) int {
 	if on {
 		return 1

@@ -312,6 +312,16 @@ func sysLinger(fd int, sec int) error {
 	return os.NewSyscallError("setsockopt", windows.SetsockoptLinger(windows.Handle(fd), windows.SOL_SOCKET, windows.SO_LINGER, &l))
 }
 
+// sysBuffer sets how many bytes the system keeps, of what is to be sent or of what
+// came.
+func sysBuffer(fd, bytes int, out bool) error {
+	opt := windows.SO_RCVBUF
+	if out {
+		opt = windows.SO_SNDBUF
+	}
+	return os.NewSyscallError("setsockopt", windows.SetsockoptInt(windows.Handle(fd), windows.SOL_SOCKET, opt, bytes))
+}
+
 func flag(on bool) int {
 	if on {
 		return 1
