@@ -165,6 +165,9 @@ func (c *WaitCtx) Relinquish() { c.owned = false }
 // report has something. It may be told again before it looks, if everything was
 // taken back meanwhile.
 //
+// Changed must not call the context, which is in the middle of a change: it takes a
+// note, and whoever looks at the notes asks for the Changes.
+//
 // One that has a method Base() Token besides, which returns what it called Bind
 // with, saves the context from remembering that.
 type Consumer interface{ Changed() }

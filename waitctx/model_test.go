@@ -138,6 +138,7 @@ func (m *model) step(op, key, arg byte) {
 	case opInterest:
 		m.interest(k, r, Interest(arg%16))
 	case opClear:
+		delete(m.errs, k)
 		w, ok := m.c.Clear(k)
 		if ok != (r != nil) || ok && (w.FD != r.fd || w.Interest != r.want) {
 			m.t.Fatalf("Clear(%d) = fd %d, interest %d, %v", k, w.FD, w.Interest, ok)
@@ -146,6 +147,7 @@ func (m *model) step(op, key, arg byte) {
 			m.drop(r, false)
 		}
 	case opRelease:
+		delete(m.errs, k)
 		if ok := m.c.Release(k); ok != (r != nil) {
 			m.t.Fatalf("Release(%d) = %v, want %v", k, ok, r != nil)
 		}

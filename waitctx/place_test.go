@@ -93,6 +93,11 @@ func TestReset(t *testing.T) {
 		t.Error("Reset() of a bound context = true")
 	}
 	c.Unbind()
+	c.Acquire()
+	if c.Reset() {
+		t.Error("Reset() of a job's context = true")
+	}
+	c.Relinquish()
 	if !c.Reset() {
 		t.Error("Reset() of an empty context = false")
 	}

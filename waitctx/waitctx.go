@@ -265,9 +265,7 @@ func (c *WaitCtx) insert(key any, w *Wait) error {
 		c.consumer.Changed()
 	}
 	if m := c.more; m != nil {
-		if len(m.errs) != 0 {
-			delete(m.errs, key)
-		}
+		c.forgetError(key)
 		if m.places != nil {
 			m.places[key] = p
 		} else if c.used >= mapFrom {
@@ -349,7 +347,9 @@ func (c *WaitCtx) Replace(key any, w Wait) (old Wait, err error) {
 	return old, c.insert(key, &w)
 }
 
-// SetInterest changes what the wait under key is for. Zero means Readable.
+// SetInterest changes what the wait under key is for. Zero means Readable. It returns
+// ErrNoKey, ErrBadKey, and ErrClosed after Close; whether the kernel took the change
+// Err tells, once it was applied.
 func (c *WaitCtx) SetInterest(key any, i Interest) error {
 	if !c.accepts(key, 0, i) {
 		return c.refusal(key, 0, i)
@@ -397,6 +397,9 @@ func (c *WaitCtx) Clear(key any) (w Wait, ok bool) {
 // clear is Clear, which is inlined: else its caller would copy the wait once more.
 // See wait.
 func (c *WaitCtx) clear(key any, w *Wait) bool {
+	if c.more != nil {
+		c.forgetError(key)
+	}
 	p := c.find(key)
 	if p < 0 {
 		return false
@@ -410,12 +413,22 @@ func (c *WaitCtx) clear(key any, w *Wait) bool {
 // acknowledged, or at once if nobody was told of the wait. It reports whether
 // there was one.
 func (c *WaitCtx) Release(key any) bool {
+	if c.more != nil {
+		c.forgetError(key)
+	}
 	if p := c.find(key); p >= 0 {
 		c.drop(p, true)
 		c.cleanups()
 		return true
 	}
 	return false
+}
+
+// forgetError has Err forget a key.
+func (c *WaitCtx) forgetError(key any) {
+	if len(c.more.errs) != 0 && canCompare(key) {
+		delete(c.more.errs, key)
+	}
 }
 
 // drop makes the entry invisible. One that was never handed out is freed, or
@@ -507,8 +520,9 @@ func (c *WaitCtx) All() iter.Seq2[any, Wait] {
 func (c *WaitCtx) Len() int { return int(c.live) }
 
 // Err returns why the kernel refused the wait under key, or a change of its
-// interest; nil if it refused neither. The error is kept until the key is set
-// again.
+// interest; nil if it refused neither. The error is kept, whatever succeeds later,
+// until the key is set, cleared or released: also if a refused Set has left no wait to
+// clear.
 func (c *WaitCtx) Err(key any) error {
 	if c.more == nil || !canCompare(key) {
 		return nil
@@ -518,8 +532,8 @@ func (c *WaitCtx) Err(key any) error {
 
 // Close removes every wait: a delete for each that the kernel may hold, whose
 // cleanup runs at its Ack; the cleanups of the others run now. Whoever applies
-// the changes must still do so once more. Later calls of Set return ErrClosed;
-// a second Close does nothing.
+// the changes must still do so once more. Later calls of Set, Replace and SetInterest
+// return ErrClosed; a second Close does nothing. It always returns nil.
 func (c *WaitCtx) Close() error {
 	if c.closed {
 		return nil
@@ -537,10 +551,11 @@ func (c *WaitCtx) Close() error {
 // Closed reports whether Close was called.
 func (c *WaitCtx) Closed() bool { return c.closed }
 
-// Reset makes a closed context with nothing left to report ready for use
-// again, and reports whether it could.
+// Reset makes a context as new, and reports whether it could: not while it has waits,
+// or deletes to be acknowledged, is bound, or is a job's. Callback, status and kept
+// errors are forgotten.
 func (c *WaitCtx) Reset() bool {
-	if c.used != 0 || c.consumer != nil {
+	if c.used != 0 || c.owned || c.consumer != nil {
 		return false
 	}
 	*c = WaitCtx{}
