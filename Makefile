@@ -25,6 +25,7 @@ race:
 cross:
 	@for s in $(SYSTEMS); do echo "vet $$s"; \
 		GOOS=$${s%/*} GOARCH=$${s#*/} CGO_ENABLED=0 go vet ./... || exit 1; done
+	@echo "build js/wasm, a system without a backend"; GOOS=js GOARCH=wasm go build ./waitctx ./poller ./jobs/...
 
 lint:
 	@bad=$$(gofmt -l .); test -z "$$bad" || { echo "gofmt: $$bad"; exit 1; }

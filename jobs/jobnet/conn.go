@@ -33,8 +33,9 @@ func newConn(s *jobs.Scheduler, fd int, e ends, plain bool) (*Conn, error) {
 }
 
 // Adopt takes over a connection of package net, or another stream socket that
-// is a syscall.Conn: it duplicates the descriptor and closes the original. Any
-// goroutine may call it.
+// is a syscall.Conn: it duplicates the descriptor and closes the original. If it
+// cannot be duplicated, the original stays open and the caller's; if s is closed, the
+// original is closed too, and the error wraps net.ErrClosed. Any goroutine may call it.
 func Adopt(s *jobs.Scheduler, c net.Conn) (*Conn, error) {
 	fd, err := adopt(c, c)
 	if err != nil {
@@ -201,8 +202,8 @@ func (c *Conn) TryWrite(b []byte) (int, error) {
 // ReadWatch is the Watch of the read direction: with SetFunc it has a job
 // started when there is something to read. At the end of the stream there always
 // is: a function that is told of it, or of an error, closes the connection, or takes
-// itself away by SetFunc(nil). Close starts it no more. Loop only. It is the zero
-// Watch once the connection is closed.
+// itself away by SetFunc(nil). After Close it is not started again. Loop only. It is
+// the zero Watch once the connection is closed.
 func (c *Conn) ReadWatch() jobs.Watch {
 	if c.life.isClosed() {
 		return jobs.Watch{}

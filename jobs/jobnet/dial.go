@@ -55,7 +55,7 @@ func DialContext(ctx context.Context, s *jobs.Scheduler, network, address string
 // meanwhile. Names are looked up on another goroutine; of several addresses one is
 // tried after the other, never two at once, and each for as long as the system tries.
 // What limits the time of all together are j's deadline, jobs.Job.Within and a cancel
-// of j; the error is theirs then.
+// of j; the error is theirs then. It wraps jobs.ErrNotLoop if j is none of a Scheduler's.
 func DialIn(j jobs.Job, network, address string) (*Conn, error) {
 	s := j.Scheduler()
 	if s == nil {

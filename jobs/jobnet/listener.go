@@ -15,7 +15,9 @@ import (
 
 var _ net.Listener = (*Listener)(nil)
 
-// Listener accepts connections on a scheduler's loop.
+// Listener accepts connections on a scheduler's loop. AcceptIn is for a job, Accept for
+// goroutines other than the loop's; TryAccept and Watch are loop only. What does not
+// wait (Close, SetDeadline, Addr, File and so on) may be called from everywhere.
 type Listener struct {
 	socket
 	addr  net.Addr

@@ -16,6 +16,3 @@ var exclusive func(network, address string, c syscall.RawConn) error
 func sysShareLock() (unlock func())                                     { return func() {} }
 func sharedListener(*jobs.Scheduler, string, string) (*Listener, error) { return nil, nil }
 func sysShare(int, string, ...string)                                   {}
-
-// sysShutdownIsSilent: a shutdown of the socket's own makes nothing ready.
-const sysShutdownIsSilent = false

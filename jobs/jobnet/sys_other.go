@@ -11,7 +11,11 @@ import (
 // No backend polls sockets on this system yet, so no Scheduler can be made
 // there, and nothing here is reached.
 
-const sysInherits = false
+const (
+	sysInherits         = false
+	sysShutdownIsSilent = false
+	unnamedAs           = ""
+)
 
 func sysRead(int, []byte) (int, syscall.Errno)          { return 0, syscall.ENOSYS }
 func sysWrite(int, []byte) (int, syscall.Errno)         { return 0, syscall.ENOSYS }

@@ -173,6 +173,9 @@ func flag(on bool) int {
 	return 0
 }
 
+// sysShutdownIsSilent: a shutdown of the socket's own makes nothing ready.
+const sysShutdownIsSilent = false
+
 func sysShutdown(fd int, write bool) error {
 	how := unix.SHUT_RD
 	if write {

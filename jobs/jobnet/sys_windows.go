@@ -329,6 +329,9 @@ func flag(on bool) int {
 	return 0
 }
 
+// sysShutdownIsSilent: a shutdown of the socket's own makes nothing ready.
+const sysShutdownIsSilent = true
+
 func sysShutdown(fd int, write bool) error {
 	how := windows.SHUT_RD
 	if write {

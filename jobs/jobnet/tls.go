@@ -170,7 +170,9 @@ func (t *TLSConn) put(j jobs.Job, b []byte) (int, error) {
 }
 
 // WriteIn writes all of b and returns when the socket has taken it, pausing j
-// while it is full. Calls of several jobs are not interleaved.
+// while it is full. Calls of several jobs are not interleaved. After an error a part of
+// b may have been sent, and what was encrypted already still is, so that the stream
+// stays whole.
 func (t *TLSConn) WriteIn(j jobs.Job, b []byte) error {
 	_, err := t.write(j, b)
 	return err
@@ -216,7 +218,8 @@ func (t *TLSConn) Close() error {
 }
 
 // In returns the view of t whose calls pause j. It has CloseWrite and ConnectionState
-// besides, and is a BuffersWriter that puts small buffers together into records.
+// besides, and is a BuffersWriter that puts small buffers together into records. Other
+// than Conn.In it needs a job: with the zero Job reads and writes fail.
 func (t *TLSConn) In(j jobs.Job) net.Conn { return &tlsView{t, j} }
 
 // tlsView is a TLSConn whose calls pause a job.

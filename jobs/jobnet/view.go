@@ -8,12 +8,14 @@ import (
 )
 
 // In returns the view of c whose calls pause j, a job of c's Scheduler. It has
-// WriteBuffers besides, and what of Conn does not wait, such as CloseWrite. It is cheap,
-// and j's alone: calls that would pause fail in another job, all once j has ended, and
-// Close and the deadlines are for the loop, where c's own are for any goroutine. So a
-// bufio.Reader over it cannot go from one job to the next, nor may crypto/tls be given
-// a context that can be done, by which it closes from a goroutine: see ServerTLS.
+// WriteBuffers besides, and those methods of Conn that do not wait, such as CloseWrite.
 // For the zero Job it is c itself, so that the same code runs outside a job.
+//
+// The view is cheap, and j's alone: in another job reads and writes fail where they
+// would have to pause, and once j has ended all of them fail. So a bufio.Reader over
+// it cannot go from one job to the next. Its Close and deadlines are loop only, other
+// than c's own, so crypto/tls must not be given a context that can be done, since it
+// closes from a goroutine then: see ServerTLS.
 func (c *Conn) In(j jobs.Job) net.Conn {
 	if j == (jobs.Job{}) {
 		return c
@@ -22,7 +24,7 @@ func (c *Conn) In(j jobs.Job) net.Conn {
 }
 
 // WriteIn writes all of b, pausing j while the socket is full: Write of the view
-// without making one.
+// without making one. After an error a part of b may have been sent.
 func (c *Conn) WriteIn(j jobs.Job, b []byte) error {
 	if j == (jobs.Job{}) {
 		_, err := c.Write(b)

@@ -34,9 +34,6 @@ func sysShareLock() (unlock func()) {
 	return sharing.Unlock
 }
 
-// sysShutdownIsSilent: a shutdown of the socket's own makes nothing ready.
-const sysShutdownIsSilent = true
-
 // exclusive keeps others from the port while it is listened on, which listening
 // alone does not on Windows: see SO_EXCLUSIVEADDRUSE.
 var exclusive = func(network, _ string, c syscall.RawConn) (err error) {
