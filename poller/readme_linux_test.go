@@ -53,7 +53,7 @@ func TestReadmeShowsTheCaps(t *testing.T) {
 		{"anonymous pipes", func(c waitctx.Caps) string { return yes(c.Pipes) }},
 		{"Windows events, processes, semaphores", func(c waitctx.Caps) string { return yes(c.Waitables) }},
 		{"out-of-band data", func(c waitctx.Caps) string { return yes(c.Priority) }},
-		{"tells that a number was used again", func(c waitctx.Caps) string { return yes(c.SeesReuse) }},
+		{"detects a descriptor number used again", func(c waitctx.Caps) string { return yes(c.SeesReuse) }},
 		{"timeouts below a millisecond", func(c waitctx.Caps) string { return yes(c.SubMilli) }},
 		{"can be nested in another loop", func(c waitctx.Caps) string { return yes(c.Nestable) }},
 	}
