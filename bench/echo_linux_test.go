@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tidwall/evio"
-
 	"bide/internal/versus"
 	"bide/jobs"
 	"bide/jobs/jobnet"
+
+	"github.com/tidwall/evio"
 )
 
 // BenchmarkEcho charges the servers alone, each a process with one processor.

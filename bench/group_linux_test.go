@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/versus"
 	"bide/jobs"
 	"bide/jobs/jobnet"
 	"bide/poller/epoll"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 const (

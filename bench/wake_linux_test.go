@@ -11,12 +11,12 @@ import (
 	"time"
 	"unsafe"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/internal/versus"
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // few is the number of descriptors that a growth begins at.

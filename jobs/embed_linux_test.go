@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/poller"
 	"bide/poller/pollertest"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // readable waits for the descriptor by poll(2), as a host's loop would.

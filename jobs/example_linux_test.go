@@ -6,10 +6,10 @@ import (
 	"log"
 	"os/exec"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // A job waits for a process as it would for a connection. Its pidfd is closed by

@@ -10,9 +10,9 @@ import (
 	"os"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
+
+	"golang.org/x/sys/unix"
 )
 
 // netpolled runs s on the calling goroutine until ctx is done. While there is

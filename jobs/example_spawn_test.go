@@ -9,10 +9,10 @@ import (
 	"log"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // runJob runs fn as the one job of a scheduler.

@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"log"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 func ExampleScheduler() {

@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/poller"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // drive runs inner from a job of another scheduler, until that is stopped.

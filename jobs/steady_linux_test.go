@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/poller/epoll"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // onEpoll returns a scheduler and its poller, to count epoll_ctl.

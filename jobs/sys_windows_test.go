@@ -3,9 +3,9 @@ package jobs_test
 import (
 	"testing"
 
-	"golang.org/x/sys/windows"
-
 	"bide/internal/fdtest"
+
+	"golang.org/x/sys/windows"
 )
 
 // errBadFD is what the system calls a handle that is not open.

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // locked runs fn on a goroutine that is locked to its thread, which it is told,

@@ -6,10 +6,10 @@ import (
 	"crypto/sha256"
 	"sync"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // engine computes digests on another goroutine, as an OpenSSL engine has a device

@@ -11,11 +11,11 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/jobs/jobevio"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // handler answers the commands of all connections, on the server's one loop.

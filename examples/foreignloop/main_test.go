@@ -8,11 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 func newLoop(t *testing.T) *loop {

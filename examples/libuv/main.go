@@ -50,10 +50,10 @@ import (
 	"runtime"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // counted is how often the calling thread has called it.

@@ -11,11 +11,11 @@ import (
 	"fmt"
 	"log"
 
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/poller"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // unique is the key of the wait.

@@ -6,11 +6,11 @@ import (
 	"errors"
 	"net"
 
-	"github.com/tidwall/evio"
-	"golang.org/x/sys/unix"
-
 	"bide/jobs"
 	"bide/waitctx"
+
+	"github.com/tidwall/evio"
+	"golang.org/x/sys/unix"
 )
 
 // keep is how large an empty buffer may be to be kept.

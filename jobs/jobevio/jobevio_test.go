@@ -19,12 +19,12 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/jobs/jobevio"
 	"bide/waitctx"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestEveryKindOfPause has a job pause on each thing there is to pause on, also

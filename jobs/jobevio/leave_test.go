@@ -12,11 +12,11 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/jobs/jobevio"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestAnswerOutlivesHalfClose: a peer asks, says that it has no more to ask, and

@@ -7,10 +7,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bide/jobs"
+
 	"github.com/tidwall/evio"
 	"golang.org/x/sys/unix"
-
-	"bide/jobs"
 )
 
 const (

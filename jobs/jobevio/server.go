@@ -15,10 +15,10 @@ import (
 	"time"
 	"unsafe"
 
+	"bide/jobs"
+
 	"github.com/tidwall/evio"
 	"golang.org/x/sys/unix"
-
-	"bide/jobs"
 )
 
 // Errors of Serve, and of Server.Failed.

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/net/nettest"
-
 	"bide/jobs"
 	"bide/jobs/jobnet"
+
+	"golang.org/x/net/nettest"
 )
 
 // viewConn makes every call on the view, in a job of its own.

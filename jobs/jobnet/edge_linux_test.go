@@ -4,11 +4,11 @@ import (
 	"io"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
 	"bide/jobs"
 	"bide/poller/epoll"
+
+	"golang.org/x/sys/unix"
 )
 
 // Data behind an urgent byte is read, although the read before it ended there.

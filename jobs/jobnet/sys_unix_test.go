@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
 	"bide/internal/fdtest"
+
+	"golang.org/x/sys/unix"
 )
 
 // What the system calls these.

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"testing"
 
-	"golang.org/x/sys/windows"
-
 	"bide/internal/fdtest"
+
+	"golang.org/x/sys/windows"
 )
 
 // What the system calls these.

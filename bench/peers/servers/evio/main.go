@@ -5,9 +5,9 @@ package main
 import (
 	"log"
 
-	"github.com/tidwall/evio"
-
 	"bide/bench/peers/internal/serve"
+
+	"github.com/tidwall/evio"
 )
 
 func main() {

@@ -5,9 +5,9 @@ package main
 import (
 	"log"
 
-	"github.com/xtaci/gaio"
-
 	"bide/bench/peers/internal/serve"
+
+	"github.com/xtaci/gaio"
 )
 
 func main() {

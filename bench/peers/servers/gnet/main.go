@@ -5,9 +5,9 @@ package main
 import (
 	"log"
 
-	"github.com/panjf2000/gnet/v2"
-
 	"bide/bench/peers/internal/serve"
+
+	"github.com/panjf2000/gnet/v2"
 )
 
 type server struct{ gnet.BuiltinEventEngine }

@@ -6,9 +6,9 @@ import (
 	"log"
 	"net"
 
-	"github.com/lesismal/nbio"
-
 	"bide/bench/peers/internal/serve"
+
+	"github.com/lesismal/nbio"
 )
 
 func main() {

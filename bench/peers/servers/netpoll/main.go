@@ -7,9 +7,9 @@ import (
 	"context"
 	"log"
 
-	"github.com/cloudwego/netpoll"
-
 	"bide/bench/peers/internal/serve"
+
+	"github.com/cloudwego/netpoll"
 )
 
 func main() {
