@@ -19,8 +19,13 @@ type Chan[T any] struct {
 }
 
 // NewChan returns a channel that holds n items. With 0, Send returns once its
-// item was received.
-func NewChan[T any](n int) *Chan[T] { return &Chan[T]{room: max(n, 0)} }
+// item was received. It panics below 0.
+func NewChan[T any](n int) *Chan[T] {
+	if n < 0 {
+		panic("jobs: negative Chan")
+	}
+	return &Chan[T]{room: n}
+}
 
 // Len is the number of items in the channel; those of jobs that wait in Send do not
 // count.

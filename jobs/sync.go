@@ -105,8 +105,13 @@ type Semaphore struct {
 	q    queue
 }
 
-// NewSemaphore returns a semaphore of n places.
-func NewSemaphore(n int) *Semaphore { return &Semaphore{free: n} }
+// NewSemaphore returns a semaphore of n places. It panics below 0.
+func NewSemaphore(n int) *Semaphore {
+	if n < 0 {
+		panic("jobs: negative Semaphore")
+	}
+	return &Semaphore{free: n}
+}
 
 // Acquire takes a place, pausing j until there is one, or returns why the job was
 // stopped while it waited.
@@ -134,7 +139,8 @@ func (s *Semaphore) TryAcquire() bool {
 	return true
 }
 
-// Release gives a place back, to the next job if one waits.
+// Release gives a place back, to the next job if one waits. It counts no places: one
+// that was never taken is one more.
 func (s *Semaphore) Release() {
 	if !s.q.letGo() {
 		s.free++

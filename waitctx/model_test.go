@@ -136,7 +136,7 @@ func (m *model) step(op, key, arg byte) {
 	case opReplace:
 		m.replace(k, r, arg)
 	case opInterest:
-		m.interest(k, r, Interest(arg%16))
+		m.interest(k, r, Interest(arg%32))
 	case opClear:
 		delete(m.errs, k)
 		w, ok := m.c.Clear(k)
@@ -192,7 +192,7 @@ func (m *model) refused(r *modelReg, want bool, err error) error {
 
 func (m *model) set(k int, r *modelReg, arg byte) {
 	m.t.Helper()
-	id, i := new(ID), Interest(arg%16)
+	id, i := new(ID), Interest(arg%32)
 	err, want := m.c.Set(k, m.wait(k, FD(arg%5), i, id)), m.refused(r, false, ErrKeyExists)
 	if err != want {
 		m.t.Fatalf("Set(%d) = %v, want %v", k, err, want)
@@ -204,7 +204,7 @@ func (m *model) set(k int, r *modelReg, arg byte) {
 
 func (m *model) replace(k int, r *modelReg, arg byte) {
 	m.t.Helper()
-	id, i := new(ID), Interest(arg%16)
+	id, i := new(ID), Interest(arg%32)
 	old, err := m.c.Replace(k, m.wait(k, FD(arg%5), i, id))
 	if want := m.refused(r, true, ErrNoKey); err != want {
 		m.t.Fatalf("Replace(%d) = %v, want %v", k, err, want)
@@ -219,9 +219,17 @@ func (m *model) replace(k int, r *modelReg, arg byte) {
 	m.added(k, FD(arg%5), i, id)
 }
 
+// orReadable is what an interest that asks for nothing means.
+func orReadable(i Interest) Interest {
+	if i == 0 || i == Edge {
+		return i | Readable
+	}
+	return i
+}
+
 func (m *model) added(k int, fd FD, i Interest, id *ID) {
 	*id = m.c.ID(k)
-	m.regs = append(m.regs, &modelReg{key: k, id: *id, fd: fd, want: max(i, Readable)})
+	m.regs = append(m.regs, &modelReg{key: k, id: *id, fd: fd, want: orReadable(i)})
 	delete(m.errs, k)
 }
 
@@ -232,7 +240,7 @@ func (m *model) interest(k int, r *modelReg, i Interest) {
 		m.t.Fatalf("SetInterest(%d) = %v, want %v", k, err, want)
 	}
 	if err == nil {
-		r.want = max(i, Readable)
+		r.want = orReadable(i)
 	}
 }
 

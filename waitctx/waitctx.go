@@ -47,8 +47,8 @@ func (c *WaitCtx) insert(key any, w *Wait) error {
 	}
 	e.key, e.fd, e.interest, e.kind, e.cleanup = key, w.FD, w.Interest, w.Kind, w.Cleanup // the rest is zero
 	e.id, e.state = ID(lastID.Add(1)), fresh
-	if w.Interest == 0 {
-		e.interest = Readable
+	if w.Interest&^Edge == 0 {
+		e.interest |= Readable
 	}
 	if w.Data != nil {
 		*c.extra().dataOf(p) = w.Data
@@ -102,8 +102,8 @@ func (c *WaitCtx) SetInterest(key any, i Interest) error {
 		return ErrNoKey
 	}
 	e := c.at(p)
-	if i == 0 {
-		i = Readable
+	if i&^Edge == 0 {
+		i |= Readable
 	}
 	if e.interest != i {
 		e.interest = i
@@ -178,7 +178,8 @@ func (c *WaitCtx) drop(p int32, cleanup bool) {
 }
 
 // All iterates over the waits in no particular order. The context must not be
-// changed meanwhile.
+// changed meanwhile. In the context of a job of package jobs there are besides those of
+// Job.Wait, whose keys are of a type of that package.
 func (c *WaitCtx) All() iter.Seq2[any, Wait] {
 	return func(yield func(any, Wait) bool) {
 		for p := range c.size() {
