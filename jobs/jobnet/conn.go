@@ -16,7 +16,9 @@ var _ net.Conn = (*Conn)(nil)
 const maxIO = 256 << 10
 
 // Conn is a TCP or Unix stream connection on a scheduler's loop. The package
-// comment says who may call what.
+// comment says who may call what. Of net.TCPConn it lacks ReadFrom and WriteTo, so that
+// io.Copy copies by way of memory where that may have sendfile(2) or splice(2),
+// SetKeepAlivePeriod, SetKeepAliveConfig and MultipathTCP.
 type Conn struct {
 	socket
 	ends
@@ -223,6 +225,14 @@ func (c *Conn) Close() error {
 		return c.opError("close", net.ErrClosed)
 	}
 	return nil
+}
+
+// Abort is Close that tells the peer, by a reset, that what it has is not all: what was
+// written and not sent yet is dropped. The peer of a Unix socket just sees the end. Any
+// goroutine may call it.
+func (c *Conn) Abort() error {
+	c.control(func(fd int) error { return sysLinger(fd, 0) })
+	return c.Close()
 }
 
 // SetDeadline sets both deadlines, as net.Conn has it.

@@ -37,6 +37,9 @@ func DialContext(ctx context.Context, s *jobs.Scheduler, network, address string
 	var failed *net.OpError
 	if err != nil && !errors.As(err, &failed) {
 		failed = &net.OpError{Op: "dial", Net: network, Err: waitError(err)}
+		if ap, err := netip.ParseAddrPort(address); err == nil {
+			failed.Addr = net.TCPAddrFromAddrPort(ap)
+		}
 	}
 	if why := ctx.Err(); why != nil {
 		if c != nil { // it was there just as ctx ended
@@ -95,7 +98,11 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 	}
 	to = loopback(to)
 	fd, e := sysConnect(to)
-	if e != 0 && e != syscall.EINPROGRESS {
+	switch e {
+	case 0, syscall.EINPROGRESS:
+	case syscall.EMFILE, syscall.ENFILE:
+		return nil, sysError("socket", e)
+	default:
 		return nil, sysError("connect", e)
 	}
 	_, plain := to.(*net.TCPAddr)

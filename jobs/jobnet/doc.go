@@ -21,6 +21,7 @@
 // A job that finds its connections always ready pauses after sixteen calls, so that
 // a peer that sends without end does not hold the loop.
 //
-// A Conn is the caller's to close: the end of a job that used it does not. Closing a
+// A Conn is the caller's to close: the end of a job that used it does not, nor does the
+// garbage collector, which closes forgotten connections of package net. Closing a
 // Scheduler closes the connections and listeners on it.
 package jobnet

@@ -118,13 +118,14 @@ func (t *TLSConn) read(j jobs.Job, b []byte) (int, error) {
 	return 0, c.opError("read", err)
 }
 
-// drain pauses j until the queue is empty. What is left in it when the wait
-// fails is sent later, so the stream stays whole.
+// drain pauses j until the queue is empty. Past the deadline it sends what it can
+// without a pause. What is left in it when the wait fails is sent later, so the
+// stream stays whole.
 func (t *TLSConn) drain(j jobs.Job) error {
 	c := t.t.c
 	for {
-		if err := c.checkWrite(); err != nil {
-			return c.opError("write", err)
+		if c.life.isClosed() {
+			return c.opError("write", c.closedError())
 		}
 		if t.t.flush() {
 			return t.t.err
@@ -143,12 +144,12 @@ func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 		return 0, c.opError("write", err)
 	}
 	defer t.wmu.Unlock()
+	if err := t.drain(j); err != nil { // of what an earlier call left
+		return 0, err
+	}
 	for {
-		if err := t.drain(j); err != nil || n == len(b) {
-			return n, err
-		}
 		m, err := t.put(j, b[n:min(len(b), n+maxPayload)])
-		if n += m; err != nil {
+		if n += m; err != nil || n == len(b) {
 			return n, err
 		}
 	}
@@ -157,14 +158,18 @@ func (t *TLSConn) write(j jobs.Job, b []byte) (n int, err error) {
 // put gives b to crypto/tls. Its records are queued, to be sent by one system call.
 func (t *TLSConn) put(j jobs.Job, b []byte) (int, error) {
 	c := t.t.c
-	if err := c.breathe(j); err != nil {
+	err := c.breathe(j)
+	if err == nil {
+		err = c.checkWrite()
+	}
+	if err != nil {
 		return 0, c.opError("write", err)
 	}
 	t.t.corked = true
 	n, err := t.tls.Write(b)
 	t.t.corked = false
-	if err != nil {
-		t.drain(j) // the records before it
+	if derr := t.drain(j); err == nil { // else of the records before it
+		err = derr
 	}
 	return n, err
 }
@@ -190,13 +195,8 @@ func (t *TLSConn) CloseWriteIn(j jobs.Job) error {
 	if err := t.tls.CloseWrite(); err != nil { // it is queued behind what is left
 		return err
 	}
-	if !t.t.flush() {
-		if err := t.drain(j); err != nil {
-			return err
-		}
-	}
-	if t.t.err != nil {
-		return t.t.err
+	if err := t.drain(j); err != nil {
+		return err
 	}
 	return c.CloseWrite()
 }
@@ -215,6 +215,21 @@ func (t *TLSConn) Close() error {
 	err := t.tls.Close()
 	t.t.closeSoon()
 	return err
+}
+
+// Abort ends the connection by a reset and without close_notify, by which the peer sees
+// that what it has is not all (RFC 8446, section 6.1). After Close it drops what that
+// still sends.
+func (t *TLSConn) Abort() error {
+	c := t.t.c
+	if t.t.linger && !c.stopped {
+		sysLinger(c.fd(), 0)
+		t.t.dropOut()
+		return nil
+	}
+	t.closed = true
+	t.t.dropOut()
+	return c.Abort()
 }
 
 // In returns the view of t whose calls pause j. It has CloseWrite and ConnectionState

@@ -101,17 +101,17 @@ func (t *TLSConn) writeBuffers(j jobs.Job, v *net.Buffers) (n int64, err error) 
 		return 0, c.opError("write", err)
 	}
 	defer t.wmu.Unlock()
-	consume(v, 0)
-	for {
-		if err := t.drain(j); err != nil || len(*v) == 0 {
-			return n, err
-		}
+	if err := t.drain(j); err != nil { // of what an earlier call left
+		return 0, err
+	}
+	for consume(v, 0); len(*v) > 0; {
 		m, err := t.putv(j, *v)
 		n += int64(m)
 		if consume(v, m); err != nil {
 			return n, err
 		}
 	}
+	return n, nil
 }
 
 // putv is put of the first few buffers, copied together unless the first will do.
