@@ -170,20 +170,6 @@ func (t *task) noWait(key any, refused error) error {
 // waitError says of which wait an error is.
 func waitError(wait string, err error) error { return fmt.Errorf("jobs: %s: %w", wait, err) }
 
-// bereave resumes the jobs that await a wait by its key that is gone from the
-// context: another may have its place by now.
-func (src *source) bereave() {
-	for t := src.waiters.head; t != nil; {
-		after := t.after
-		if t.keyed {
-			if _, id, _, ok := src.wc.Find(src.Base() | waitctx.Token(t.place)); !ok || int64(id) != t.until {
-				src.s.wake(t, ErrCanceled)
-			}
-		}
-		t = after
-	}
-}
-
 // register sees to it that the job's own context has the wait, and that last
 // is it.
 func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
