@@ -2,32 +2,10 @@ package jobs
 
 import (
 	"errors"
-	"fmt"
 	"iter"
-	"runtime/debug"
 
 	"bide/internal/prefetch"
 )
-
-// ErrGoexit is the error of a job that ended by runtime.Goexit.
-var ErrGoexit = errors.New("jobs: job called runtime.Goexit")
-
-// PanicError is the error of a job that panicked.
-type PanicError struct {
-	Value any
-	Stack []byte // of the job
-}
-
-// newPanic is called by the deferred function that recovered v.
-func newPanic(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
-
-func (e *PanicError) Error() string { return fmt.Sprintf("jobs: job panicked: %v", e.Value) }
-
-// Unwrap returns the panic's value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
 
 // coro is a coroutine that runs one task after another. It is created and
 // resumed by the loop only: the thread-lock state at each switch must be that

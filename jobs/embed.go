@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,21 @@ func (s *Scheduler) away() {
 	if s.posted.Load() {
 		s.poller.Wake()
 	}
+}
+
+// Next returns when a turn is due at the latest, for a host that computes its
+// own timeout; false if only an event can bring that about. It is now if jobs
+// are runnable, if something was posted, or if waits were changed between
+// turns, and otherwise the time of the next timer. Loop only.
+func (s *Scheduler) Next() (time.Time, bool) {
+	if s.runnables() > 0 || len(s.dirty) > 0 || s.posted.Load() {
+		return time.Now(), true
+	}
+	when := s.timers.next()
+	if when == math.MaxInt64 {
+		return time.Time{}, false
+	}
+	return s.epoch.Add(time.Duration(when)), true
 }
 
 // OnReady has fn called, on a goroutine of its own, whenever RunOnce(0) has

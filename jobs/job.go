@@ -2,30 +2,9 @@ package jobs
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 
 	"bide/waitctx"
-)
-
-// Errors of waits.
-var (
-	// ErrCanceled: the job was cancelled, also by Pool.Close, or what it waited for
-	// was stopped.
-	ErrCanceled = errors.New("jobs: canceled")
-	// ErrClosed: the Scheduler, Pool or Chan was closed.
-	ErrClosed = errors.New("jobs: closed")
-	// ErrNoJobs: the Pool has as many jobs as it may.
-	ErrNoJobs = errors.New("jobs: no free job")
-	// ErrStale: the handle's job has ended.
-	ErrStale = errors.New("jobs: job has ended")
-	// ErrWouldBlock: a TrySend or TryRecv that would have to wait.
-	ErrWouldBlock = errors.New("jobs: would block")
-	// ErrNotLoop: the call needs a job of a Scheduler.
-	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
-
-	errNotRunning = fmt.Errorf("jobs: a job's handle was used to pause by somebody else: %w", waitctx.ErrBusy)
 )
 
 // Job is a handle to a running or paused job: a small comparable value that

@@ -1,48 +1,5 @@
 package jobs
 
-import (
-	"context"
-	"errors"
-)
-
-// What follows leads from goroutines, channels and contexts to jobs and back.
-
-// GoContext is Go for a job that is cancelled, with the context's cause, when
-// ctx is done. The job's own Context derives from ctx.
-func (s *Scheduler) GoContext(ctx context.Context, fn func(Job) error) Job {
-	return s.Go(func(j Job) error {
-		j.t.parent = ctx
-		stop := context.AfterFunc(ctx, func() { j.Cancel(context.Cause(ctx)) })
-		defer stop()
-		return fn(j)
-	})
-}
-
-// Do runs fn as a job and waits until it has ended. It is for goroutines other
-// than the loop's, which would wait for itself. The job is cancelled when ctx is
-// done, and Do returns once it has unwound. Its error is the job's, a *PanicError
-// if that panicked, or ErrClosed if the scheduler is closed already.
-func (s *Scheduler) Do(ctx context.Context, fn func(Job) error) error {
-	if fn == nil {
-		return errors.New("jobs: Do of a nil function")
-	}
-	done := make(chan error, 1)
-	j := s.GoContext(ctx, func(j Job) (err error) {
-		err = ErrGoexit
-		defer func() {
-			if v := recover(); v != nil {
-				err = newPanic(v)
-			}
-			done <- err
-		}()
-		return fn(j)
-	})
-	if j == (Job{}) {
-		return ErrClosed
-	}
-	return <-done
-}
-
 // received is what came of a receive, if it is done.
 type received[T any] struct {
 	v        T
