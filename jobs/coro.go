@@ -79,7 +79,7 @@ func (c *coro) run() {
 
 // lend gives the task a coroutine.
 func (s *Scheduler) lend(t *task) {
-	s.dress(t)
+	s.setFunc(t)
 	if n := len(s.idle); n > 0 {
 		s.idle[n-1].give(t)
 		s.idle = s.idle[:n-1]
@@ -106,7 +106,7 @@ func (s *Scheduler) another(c *coro) bool {
 		return false
 	}
 	s.finish(c.t)
-	s.dress(t)
+	s.setFunc(t)
 	c.give(t)
 	s.beforeStep()
 	return true

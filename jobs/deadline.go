@@ -14,7 +14,7 @@ func (j Job) SetDeadline(at time.Time) error {
 	if err != nil {
 		return err
 	}
-	t.setDeadline(t.s.at(at))
+	t.setDeadline(t.s.loopTime(at))
 	return nil
 }
 
@@ -43,7 +43,7 @@ func (j Job) Within(d time.Duration, fn func() error) error {
 			t.setDeadline(deadline)
 		}
 	}()
-	t.limit = earlier(limit, t.s.in(d))
+	t.limit = earlier(limit, t.s.loopTimeAfter(d))
 	t.setDeadline(deadline)
 	return fn()
 }
@@ -65,8 +65,8 @@ func earlier(a, b int64) int64 {
 	return a
 }
 
-// in is the loop's time once d has passed.
-func (s *Scheduler) in(d time.Duration) int64 {
+// loopTimeAfter is the loop's time once d has passed.
+func (s *Scheduler) loopTimeAfter(d time.Duration) int64 {
 	if at := s.now() + int64(max(d, 1)); at > 0 {
 		return at
 	}

@@ -138,8 +138,8 @@ func (r *notifier) recall() bool {
 	return true
 }
 
-// rouse has the host told of what it did between turns.
-func (r *notifier) rouse() {
+// wakeHost has the host told of what it did between turns.
+func (r *notifier) wakeHost() {
 	if r != nil && r.waiting && !r.s.running.Load() {
 		r.s.poller.Wake()
 	}

@@ -12,7 +12,7 @@ func (s *Scheduler) flush() {
 		for _, src := range batch {
 			s.changes = src.wc.Changes(s.changes)
 			if src.waiters.head != nil {
-				src.bereave()
+				src.cancelLostKeys()
 			}
 		}
 		failed := s.apply(s.changes)
@@ -26,9 +26,9 @@ func (s *Scheduler) flush() {
 	}
 }
 
-// bereave resumes the jobs that await a wait by its key that is gone from the
-// context: another may have its place by now.
-func (src *source) bereave() {
+// cancelLostKeys resumes the jobs that await a wait by its key that is gone from
+// the context: another may have its place by now.
+func (src *source) cancelLostKeys() {
 	for t := src.waiters.head; t != nil; {
 		after := t.after
 		if t.keyed {
@@ -58,7 +58,7 @@ func (s *Scheduler) acknowledge(batch []*source, failed []waitctx.Change) {
 			s.refused(src, failed)
 		}
 		if src.stopped && !src.wc.Dirty() {
-			s.gone(src)
+			s.unbindRetired(src)
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (s *Scheduler) refused(src *source, failed []waitctx.Change) {
 		case !src.active && src.fn != nil:
 			s.startWatch(src, f.Err)
 		case !told:
-			src.untold(f.Err)
+			src.keepRefusal(f.Err)
 		}
 	}
 }

@@ -26,12 +26,12 @@ func (src *source) unawaited(ev *waitctx.Event, place int32, first bool) {
 	case first && src.s.edges:
 		src.s.stats.Unawaited++
 	default:
-		src.hush(ev, place)
+		src.suppress(ev, place)
 	}
 }
 
-// hush suppresses a wait that fired with nobody awaiting it.
-func (src *source) hush(ev *waitctx.Event, place int32) {
+// suppress silences a wait that fired with nobody awaiting it.
+func (src *source) suppress(ev *waitctx.Event, place int32) {
 	id, fd, ok := src.wc.Lookup(ev.Token)
 	if !ok {
 		return
@@ -64,8 +64,8 @@ func (src *source) remember(w quietWait) {
 // kernel refused while nobody awaited it.
 const refusedPlace = -2
 
-// untold keeps an error for the next Pause, of several the first.
-func (src *source) untold(err error) {
+// keepRefusal keeps an error for the next Pause, of several the first.
+func (src *source) keepRefusal(err error) {
 	for q := src.quiet; q != nil; q = q.next {
 		if q.place == refusedPlace {
 			return
@@ -74,20 +74,21 @@ func (src *source) untold(err error) {
 	src.remember(quietWait{place: refusedPlace, err: err})
 }
 
-// takeUntold returns what untold has kept.
-func (src *source) takeUntold() (err error) {
+// takeRefusal returns what keepRefusal has kept.
+func (src *source) takeRefusal() (err error) {
 	for at := &src.quiet; *at != nil; at = &(*at).next {
 		if q := *at; q.place == refusedPlace {
 			err = q.err
-			src.spare(at)
+			src.freeQuiet(at)
 			break
 		}
 	}
 	return err
 }
 
-// takeBack keeps what a function was started for, and has been taken away since.
-func (src *source) takeBack(reason error) {
+// redeliver passes on what a function was started for that has been taken away
+// since: to those who wait, or else to who comes next.
+func (src *source) redeliver(reason error) {
 	switch {
 	case reason == nil || src.stopped: // readiness is told again
 	case reason == os.ErrDeadlineExceeded && src.flags&lateFunc == 0: // it was moved since
@@ -96,43 +97,43 @@ func (src *source) takeBack(reason error) {
 	case reason == os.ErrDeadlineExceeded:
 		src.deadline, src.timerAt = src.s.now(), missed
 	default:
-		src.untold(reason)
+		src.keepRefusal(reason)
 	}
 }
 
-// startAnew starts the function, which is not under way, for what was not told yet:
-// at once if that is why a wait was refused, or else when the poller tells.
-func (src *source) startAnew() {
-	if err := src.takeUntold(); err != nil {
+// restartFunc starts the function, which is not under way, for what was not told
+// yet: at once if that is why a wait was refused, or else when the poller tells.
+func (src *source) restartFunc() {
+	if err := src.takeRefusal(); err != nil {
 		src.s.startWatch(src, err)
 		return
 	}
 	if src.timerAt == missed {
 		src.s.setTimer(src)
 	}
-	src.listen(anyPlace)
+	src.rearm(anyPlace)
 }
 
-// spare takes one off the list of what is quiet.
-func (src *source) spare(at **quietWait) {
+// freeQuiet takes one off the list of what is quiet.
+func (src *source) freeQuiet(at **quietWait) {
 	q := *at
 	*at = q.next
 	*q = quietWait{next: src.s.spareQuiet}
 	src.s.spareQuiet = q
 }
 
-// deaf reports whether listen has something to do: without it, what is there would
-// not be told.
-func (src *source) deaf() bool { return src.quiet != nil || src.flags&undrained != 0 }
+// needsRearm reports whether rearm has something to do: without it, what is there
+// would not be told.
+func (src *source) needsRearm() bool { return src.quiet != nil || src.flags&undrained != 0 }
 
-// listen rearms what was suppressed of the wait at place, or of all waits, and looks
-// anew.
-func (src *source) listen(place int32) {
-	if !src.deaf() {
+// rearm has what was suppressed of the wait at place, or of all waits, told again,
+// and rechecks edges.
+func (src *source) rearm(place int32) {
+	if !src.needsRearm() {
 		return
 	}
 	recalled := src.s.ready.recall()
-	src.lookAnew()
+	src.recheckEdge()
 	for at := &src.quiet; *at != nil; {
 		q := *at
 		if place != anyPlace && q.place != place || q.place == refusedPlace {
@@ -140,16 +141,16 @@ func (src *source) listen(place int32) {
 			continue
 		}
 		src.s.poller.Rearm(q.fd, q.id)
-		src.spare(at)
+		src.freeQuiet(at)
 	}
 	if recalled {
 		src.s.ready.rearm()
 	}
 }
 
-// lookAnew has the poller tell once more of what it told by edges and was not
+// recheckEdge has the poller tell once more of what it told by edges and was not
 // drained, if it is still there. For that nobody may be in the poller.
-func (src *source) lookAnew() {
+func (src *source) recheckEdge() {
 	if src.flags&undrained == 0 || !src.s.edges {
 		return
 	}

@@ -102,7 +102,7 @@ func (src *source) Changed() {
 	if !src.dirty {
 		src.dirty = true
 		src.s.dirty = append(src.s.dirty, src)
-		src.s.ready.rouse()
+		src.s.ready.wakeHost()
 	}
 }
 
@@ -131,7 +131,7 @@ func (src *source) ready(ev *waitctx.Event) {
 	case !woke:
 		src.unawaited(ev, place, first)
 	case src.fn != nil && !src.active:
-		src.lookAnew() // fn is for what the jobs leave, if they do
+		src.recheckEdge() // fn is for what the jobs leave, if they do
 	}
 }
 
@@ -173,14 +173,14 @@ func (s *Scheduler) retire(src *source) {
 	}
 	src.wc.Close()
 	if !src.wc.Dirty() {
-		s.gone(src)
+		s.unbindRetired(src)
 	}
 }
 
-// gone is called once the last delete of a retired source was acknowledged. One
-// that had none to tell of may still be on s.dirty, and flush calls once more:
-// by then the slot may be another's.
-func (s *Scheduler) gone(src *source) {
+// unbindRetired is called once the last delete of a retired source was
+// acknowledged. One that had none to tell of may still be on s.dirty, and flush
+// calls once more: by then the slot may be another's.
+func (s *Scheduler) unbindRetired(src *source) {
 	if s.slots.At(src.slot).src != src {
 		return
 	}

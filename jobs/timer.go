@@ -141,7 +141,7 @@ func (s *Scheduler) setTimer(src *source) {
 		earlier := src.timerAt > 0
 		src.timerAt = src.deadline
 		s.timers.push(timer{when: src.deadline, src: src})
-		s.ready.rouse()
+		s.ready.wakeHost()
 		if earlier {
 			s.lapse()
 		}
@@ -170,7 +170,7 @@ func (s *Scheduler) setDeadline(t *task) {
 		earlier := t.timerAt != 0
 		t.timerAt = t.deadline
 		s.timers.push(timer{when: t.deadline, t: t, gen: t.gen})
-		s.ready.rouse()
+		s.ready.wakeHost()
 		if earlier {
 			s.lapse()
 		}

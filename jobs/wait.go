@@ -32,8 +32,8 @@ func (t *task) ownSource() *source {
 // awaits puts the task on the list of those that wait for a place of src. The
 // caller pauses it.
 func (t *task) awaits(src *source, place int32) {
-	if src.deaf() {
-		src.listen(place)
+	if src.needsRearm() {
+		src.rearm(place)
 	}
 	if src.timerAt == missed {
 		t.s.setTimer(src)
@@ -52,7 +52,7 @@ func (t *task) waitForAny() error {
 	if src.stopped {
 		return t.defies(ErrCanceled)
 	}
-	if err := src.takeUntold(); err != nil {
+	if err := src.takeRefusal(); err != nil {
 		return err
 	}
 	t.awaits(src, anyPlace)
@@ -161,7 +161,7 @@ func (t *task) noWait(key any, refused error) error {
 	case refused == nil:
 		refused = waitctx.ErrNoKey
 	case t.s != nil:
-		t.context().takeUntold()
+		t.context().takeRefusal()
 		return refused // which names it
 	}
 	return waitError("key "+spellKey(key), refused)
@@ -221,7 +221,7 @@ func (j Job) Sleep(d time.Duration) error {
 		t.yield(Paused)
 		return t.resumed()
 	}
-	t.until = t.s.in(d)
+	t.until = t.s.loopTimeAfter(d)
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
 	err = t.block(onSleep)
 	if err != nil && t.s.now() < t.until {

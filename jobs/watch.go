@@ -55,7 +55,7 @@ func (w Watch) Wait(j Job) error {
 		return os.ErrDeadlineExceeded
 	}
 	if src.quiet != nil {
-		if err := src.takeUntold(); err != nil {
+		if err := src.takeRefusal(); err != nil {
 			return err
 		}
 	}
@@ -77,7 +77,7 @@ func (w Watch) SetFunc(fn func(Job) error) {
 	if fn == nil || w.src.active {
 		return
 	}
-	w.src.startAnew()
+	w.src.restartFunc()
 }
 
 // SetLow has the function's jobs run at low priority, or no longer.
@@ -121,7 +121,7 @@ func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 	}
 	err := w.src.wc.SetInterest(key, i)
 	if err == nil && w.src.flags&undrained != 0 {
-		w.src.listen(anyPlace) // a change that is undone in the same turn reaches no poller
+		w.src.rearm(anyPlace) // a change that is undone in the same turn reaches no poller
 	}
 	return err
 }
@@ -135,7 +135,7 @@ func (w Watch) SetDeadline(at time.Time) {
 	if src == nil || src.stopped {
 		return
 	}
-	src.deadline = src.s.at(at)
+	src.deadline = src.s.loopTime(at)
 	src.flags &^= lateFunc
 	if src.deadline != 0 && src.deadline <= src.s.now() {
 		src.s.expireSource(src, src.s.now())
