@@ -117,10 +117,20 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	t.awaits(t.own, int32(t.lastPlace))
 	t.yield(Paused) // right here: see task.block
 	if t.reason != nil || t.stop != nil {
-		t.lastInterest = 0 // a wait that the kernel refused is gone from the context
-		return t.resumed()
+		return t.failed()
 	}
 	return nil
+}
+
+// failed is what Wait returns if fd is not ready. One that the kernel refused is gone
+// from the context, but one that the poller gave up later is not, and would tell
+// nothing any more: the next Wait registers anew.
+func (t *task) failed() error {
+	if t.reason != nil && t.reason != errLate {
+		t.own.wc.Clear(waitKey{t.lastFD, t.lastInterest})
+	}
+	t.lastInterest = 0
+	return t.resumed()
 }
 
 // WaitKey is Pause for one wait of the job's WaitCtx, that under key: the others
