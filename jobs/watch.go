@@ -21,10 +21,14 @@ type Watch struct{ src *source }
 // started again, at most once a turn (of waitctx.Edge see SetDrained). It is also
 // started when the kernel refuses a wait, and its Reason is why. A nil fn starts
 // nothing: jobs wait with Watch.Wait. waitctx.ErrBusy means that wc is bound
-// already. Loop only, or before Run.
+// already. After Close it is ErrClosed, and wc stays as it is. Loop only, or before
+// Run.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
 	if wc == nil {
 		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")
+	}
+	if s.unwound { // and not as soon as it is closed: jobs may watch on their way out
+		return Watch{}, ErrClosed
 	}
 	src := &source{s: s, wc: wc, fn: fn}
 	if err := s.bind(src); err != nil {
