@@ -20,7 +20,8 @@ import (
 // such as making a Watch: before the host sleeps it asks Next, and sleeps no
 // longer than that.
 //
-// The host may be another Scheduler's job; three deep is what epoll allows.
+// The host may be another Scheduler's job; three deep is what epoll allows. Loop
+// only, or before Run.
 //
 // A host that watches for edges, as Go's netpoller does, is told once of what
 // stays ready. It runs turns until RunOnce reports that there is no more. The

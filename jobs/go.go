@@ -45,9 +45,10 @@ func (s *Scheduler) GoContext(ctx context.Context, fn func(Job) error) Job {
 }
 
 // Do runs fn as a job and waits until it has ended. It is for goroutines other
-// than the loop's, which would wait for itself. The job is cancelled when ctx is
-// done, and Do returns once it has unwound. Its error is the job's, a *PanicError
-// if that panicked, or ErrClosed if the scheduler is closed already.
+// than the loop's, which would wait for itself. The job is canceled when ctx is
+// done, and Do returns once it has unwound. For that the loop must be running:
+// without it Do does not return, not even when ctx is done. Its error is the job's,
+// a *PanicError if that panicked, or ErrClosed if the scheduler is closed already.
 func (s *Scheduler) Do(ctx context.Context, fn func(Job) error) error {
 	if fn == nil {
 		return errors.New("jobs: Do of a nil function")

@@ -37,7 +37,8 @@ func NewGroup(n int, opts ...Option) (*Group, error) {
 	return g, nil
 }
 
-// Schedulers returns the group's loops.
+// Schedulers returns the group's loops. The slice is the Group's: it must not be
+// changed.
 func (g *Group) Schedulers() []*Scheduler { return g.loops }
 
 // Run runs every loop on a goroutine of its own, until ctx is done or a loop

@@ -10,7 +10,7 @@ type received[T any] struct {
 // goroutine receive in its place; ok is false if the channel is closed. Between jobs
 // of one loop use a Chan, which needs no goroutine. When j is stopped meanwhile Recv
 // returns why, unless a value was received by then: none is lost. Outside a job it
-// is the receive itself.
+// is the receive itself; in a Pool's job it returns ErrNotLoop.
 func Recv[T any](j Job, ch <-chan T) (v T, ok bool, err error) {
 	t, err := j.loop()
 	switch {

@@ -213,7 +213,8 @@ func (j Job) Forget(fd waitctx.FD) {
 }
 
 // Sleep pauses the job for d, never less. Zero or less lets the other ready
-// jobs run once. Outside a job it is time.Sleep.
+// jobs run once. Outside a job it is time.Sleep; in a Pool's job it returns
+// ErrNotLoop.
 func (j Job) Sleep(d time.Duration) error {
 	t, err := j.loop()
 	if err != nil {

@@ -118,7 +118,8 @@ func (w Watch) Drained() bool {
 	return w.src != nil && w.src.flags&(drainable|undrained) == drainable
 }
 
-// SetInterest changes what the wait under key is for.
+// SetInterest changes what the wait under key is for. It returns ErrCanceled once w
+// was stopped, and for the zero Watch.
 func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 	if w.src == nil || w.src.stopped {
 		return ErrCanceled
@@ -150,8 +151,8 @@ func (w Watch) SetDeadline(at time.Time) {
 
 // Stop ends the watch: jobs that wait get ErrCanceled, also those that come to
 // wait later, and the context is closed. Its cleanups run at the end of the turn,
-// once the deletes were applied. A job that the function was started as goes on, if
-// it has begun.
+// once the deletes were applied; those of waits that the poller was never told of
+// run in Stop. A job that the function was started as goes on, if it has begun.
 func (w Watch) Stop() {
 	src := w.src
 	if src == nil || src.stopped {
