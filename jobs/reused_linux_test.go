@@ -20,8 +20,9 @@ func TestNumberThatWasRefusedMeanwhile(t *testing.T) {
 		t.Skip(err)
 	}
 	defer p.Close()
-	fd, hungUp := pipe(t)
-	unix.Close(hungUp)
+	fd, other := newPipe()
+	defer unix.Close(fd)
+	unix.Close(other) // hung up
 	dir := fdtest.Open(t, "/")
 	next, err := unix.Dup(fd)
 	if err != nil {
