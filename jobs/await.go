@@ -69,7 +69,8 @@ type awaited[T any] struct {
 // done, Await returns why, and the late result is dropped. A panic in fn is a
 // *PanicError. Outside a job fn is called directly. The context is fn's alone: it
 // carries nothing of the job's. What is queued for a free goroutine is called even
-// if the job was stopped meanwhile, with its context done.
+// if the job was stopped meanwhile, with its context done. In a Pool's job it returns
+// ErrNotLoop.
 func Await[T any](j Job, fn func(context.Context) (T, error)) (T, error) {
 	t, err := j.loop()
 	if err != nil {

@@ -2,32 +2,10 @@ package jobs
 
 import (
 	"errors"
-	"fmt"
 	"iter"
-	"runtime/debug"
 
 	"bide/internal/prefetch"
 )
-
-// ErrGoexit is the error of a job that ended by runtime.Goexit.
-var ErrGoexit = errors.New("jobs: job called runtime.Goexit")
-
-// PanicError is the error of a job that panicked.
-type PanicError struct {
-	Value any
-	Stack []byte // of the job
-}
-
-// newPanic is called by the deferred function that recovered v.
-func newPanic(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
-
-func (e *PanicError) Error() string { return fmt.Sprintf("jobs: job panicked: %v", e.Value) }
-
-// Unwrap returns the panic's value if it is an error.
-func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
-}
 
 // coro is a coroutine that runs one task after another. It is created and
 // resumed by the loop only: the thread-lock state at each switch must be that
@@ -101,7 +79,7 @@ func (c *coro) run() {
 
 // lend gives the task a coroutine.
 func (s *Scheduler) lend(t *task) {
-	s.dress(t)
+	s.setFunc(t)
 	if n := len(s.idle); n > 0 {
 		s.idle[n-1].give(t)
 		s.idle = s.idle[:n-1]
@@ -128,7 +106,7 @@ func (s *Scheduler) another(c *coro) bool {
 		return false
 	}
 	s.finish(c.t)
-	s.dress(t)
+	s.setFunc(t)
 	c.give(t)
 	s.beforeStep()
 	return true

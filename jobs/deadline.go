@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// SetDeadline makes every wait of the job return os.ErrDeadlineExceeded from
-// then on; the zero time is never. It may be moved, also once it has passed, but
-// not beyond what Within allows: see there. ErrNotLoop means that the job is not a
-// Scheduler's.
+// SetDeadline sets the job's deadline. From time at on, every wait of the job
+// returns os.ErrDeadlineExceeded; the zero time means no deadline. It may be moved,
+// even after it has passed, but not past what Within allows. ErrNotLoop means that
+// the job is not a Scheduler's.
 func (j Job) SetDeadline(at time.Time) error {
 	t, err := j.loop()
 	if err != nil {
 		return err
 	}
-	t.setDeadline(t.s.at(at))
+	t.setDeadline(t.s.loopTime(at))
 	return nil
 }
 
@@ -27,7 +27,8 @@ func (j Job) SetDeadline(at time.Time) error {
 // When fn returns or panics the deadline is the former one again. If that has not
 // passed the job goes on as if there had been no other; a cancel outlasts fn. A job
 // that is stopped already runs fn, whose waits fail. ErrNotLoop means that the job is
-// not a Scheduler's, and waitctx.ErrBusy that another one calls; then fn does not run.
+// not a Scheduler's, and an error that wraps waitctx.ErrBusy that another one calls;
+// then fn does not run.
 func (j Job) Within(d time.Duration, fn func() error) error {
 	t, err := j.loop()
 	switch {
@@ -43,7 +44,7 @@ func (j Job) Within(d time.Duration, fn func() error) error {
 			t.setDeadline(deadline)
 		}
 	}()
-	t.limit = earlier(limit, t.s.in(d))
+	t.limit = earlier(limit, t.s.loopTimeAfter(d))
 	t.setDeadline(deadline)
 	return fn()
 }
@@ -65,8 +66,8 @@ func earlier(a, b int64) int64 {
 	return a
 }
 
-// in is the loop's time once d has passed.
-func (s *Scheduler) in(d time.Duration) int64 {
+// loopTimeAfter is the loop's time once d has passed.
+func (s *Scheduler) loopTimeAfter(d time.Duration) int64 {
 	if at := s.now() + int64(max(d, 1)); at > 0 {
 		return at
 	}

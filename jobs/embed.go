@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"errors"
+	"math"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +20,8 @@ import (
 // such as making a Watch: before the host sleeps it asks Next, and sleeps no
 // longer than that.
 //
-// The host may be another Scheduler's job; three deep is what epoll allows.
+// The host may be another Scheduler's job; three deep is what epoll allows. Loop
+// only, or before Run.
 //
 // A host that watches for edges, as Go's netpoller does, is told once of what
 // stays ready. It runs turns until RunOnce reports that there is no more. The
@@ -39,6 +41,21 @@ func (s *Scheduler) away() {
 	if s.posted.Load() {
 		s.poller.Wake()
 	}
+}
+
+// Next returns when a turn is due at the latest, for a host that computes its
+// own timeout; false if only an event can bring that about. It is now if jobs
+// are runnable, if something was posted, or if waits were changed between
+// turns, and otherwise the time of the next timer. Loop only.
+func (s *Scheduler) Next() (time.Time, bool) {
+	if s.runnables() > 0 || len(s.dirty) > 0 || s.posted.Load() {
+		return time.Now(), true
+	}
+	when := s.timers.next()
+	if when == math.MaxInt64 {
+		return time.Time{}, false
+	}
+	return s.epoch.Add(time.Duration(when)), true
 }
 
 // OnReady has fn called, on a goroutine of its own, whenever RunOnce(0) has
@@ -122,8 +139,8 @@ func (r *notifier) recall() bool {
 	return true
 }
 
-// rouse has the host told of what it did between turns.
-func (r *notifier) rouse() {
+// wakeHost has the host told of what it did between turns.
+func (r *notifier) wakeHost() {
 	if r != nil && r.waiting && !r.s.running.Load() {
 		r.s.poller.Wake()
 	}

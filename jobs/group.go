@@ -11,10 +11,19 @@ import (
 // each (see jobnet.ReusePort, and examples/echo).
 type Group struct{ loops []*Scheduler }
 
-// NewGroup returns a Group of n schedulers with the same options.
+// NewGroup returns a Group of n schedulers with the same options. Functions given by
+// WithErrors and WithWatchdog are called by all loops, also at the same time.
+// WithPoller is for a group of one: a poller has one loop.
 func NewGroup(n int, opts ...Option) (*Group, error) {
 	if n < 1 {
 		return nil, errors.New("jobs: a group needs at least one loop")
+	}
+	var c config
+	for _, o := range opts {
+		o(&c)
+	}
+	if c.poller != nil && n > 1 {
+		return nil, errors.New("jobs: NewGroup with WithPoller: a poller has one loop; choose a backend by WithBackend")
 	}
 	g := new(Group)
 	for range n {
@@ -28,7 +37,8 @@ func NewGroup(n int, opts ...Option) (*Group, error) {
 	return g, nil
 }
 
-// Schedulers returns the group's loops.
+// Schedulers returns the group's loops. The slice is the Group's: it must not be
+// changed.
 func (g *Group) Schedulers() []*Scheduler { return g.loops }
 
 // Run runs every loop on a goroutine of its own, until ctx is done or a loop

@@ -18,34 +18,6 @@ const (
 	postCall
 )
 
-// Go starts fn as a job. It may be called from any goroutine, and returns
-// before fn runs. After Close it returns the zero Job.
-func (s *Scheduler) Go(fn func(Job) error) Job { return s.spawn(fn, false) }
-
-// GoLow is Go at low priority: ready jobs go first, and few such steps run in
-// one turn. It is meant for handshakes and other heavy work.
-func (s *Scheduler) GoLow(fn func(Job) error) Job { return s.spawn(fn, true) }
-
-func (s *Scheduler) spawn(fn func(Job) error, low bool) Job {
-	s.mu.Lock()
-	if s.closed.Load() {
-		s.mu.Unlock()
-		return Job{}
-	}
-	var t *task
-	if n := len(s.free); n > 0 {
-		t = s.free[n-1]
-		s.free = s.free[:n-1]
-	} else {
-		t = newTask(s, nil)
-	}
-	t.fn, t.low = fn, low
-	s.coming++
-	j := Job{t, t.gen}
-	s.postLocked(post{t: t, gen: t.gen, what: postStart})
-	return j
-}
-
 // Post runs fn on the loop, between jobs. fn must not block. Any goroutine may
 // call it; after Close it does nothing and reports false. A panic of fn goes to
 // whoever runs the loop, and the next turn goes on where it ended this one.

@@ -2,30 +2,9 @@ package jobs
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"iter"
 
 	"bide/waitctx"
-)
-
-// Errors of waits.
-var (
-	// ErrCanceled: the job was cancelled, also by Pool.Close, or what it waited for
-	// was stopped.
-	ErrCanceled = errors.New("jobs: canceled")
-	// ErrClosed: the Scheduler, Pool or Chan was closed.
-	ErrClosed = errors.New("jobs: closed")
-	// ErrNoJobs: the Pool has as many jobs as it may.
-	ErrNoJobs = errors.New("jobs: no free job")
-	// ErrStale: the handle's job has ended.
-	ErrStale = errors.New("jobs: job has ended")
-	// ErrWouldBlock: a TrySend or TryRecv that would have to wait.
-	ErrWouldBlock = errors.New("jobs: would block")
-	// ErrNotLoop: the call needs a job of a Scheduler.
-	ErrNotLoop = errors.New("jobs: not a job of a scheduler")
-
-	errNotRunning = fmt.Errorf("jobs: a job's handle was used to pause by somebody else: %w", waitctx.ErrBusy)
 )
 
 // Job is a handle to a running or paused job: a small comparable value that
@@ -34,8 +13,9 @@ var (
 //
 // Cancel of a Scheduler's job may be called from any goroutine. All other methods
 // are the job's own to call or, where they say so, loop only. Methods that would
-// pause return waitctx.ErrBusy if another job of the Scheduler calls them; Pause
-// may panic with it.
+// pause return an error that wraps waitctx.ErrBusy if another job of the Scheduler
+// calls them; Pause may panic with it. Once the job has ended Pause and WaitKey
+// return nil at once; Wait, Sleep and Park return ErrStale.
 type Job struct {
 	t   *task
 	gen uint32
@@ -108,8 +88,8 @@ func (j Job) Ready() iter.Seq2[any, waitctx.Ready] {
 	}
 }
 
-// BlockPause makes Pause do nothing until as many calls of UnblockPause. The
-// counter is the job's and ends with it.
+// BlockPause makes Pause and WaitKey return nil at once until UnblockPause was called
+// as often. Other waits still pause. The counter is the job's and ends with it.
 func (j Job) BlockPause() {
 	if j.Valid() {
 		j.t.blocked++
@@ -184,8 +164,10 @@ type jobContext struct {
 
 type jobKey struct{}
 
-// Context returns a context that carries the job and ends with it: for
-// FromContext in code deep below, and for calls that take a context.
+// Context returns a context that carries the job: for FromContext in code deep
+// below, and for calls that take a context. It is done when the job is canceled or
+// has ended, and with the context of GoContext or Do. A deadline of the job does
+// not end it.
 func (j Job) Context() context.Context {
 	if !j.Valid() {
 		return context.Background()

@@ -9,7 +9,7 @@ import (
 func (s *Scheduler) admit(t *task) {
 	s.enlist(t)
 	s.runnable(t, nil)
-	s.ready.rouse()
+	s.ready.wakeHost()
 }
 
 // enlist counts a new job among the live ones.
@@ -19,13 +19,13 @@ func (s *Scheduler) enlist(t *task) {
 	s.stats.Started++
 }
 
-// dress gives a task that is about to begin its function. A Watch's is the one it
-// has by now.
-func (s *Scheduler) dress(t *task) {
+// setFunc gives a task that is about to begin its function. A Watch's is the one
+// it has by now.
+func (s *Scheduler) setFunc(t *task) {
 	if src := t.watch; src != nil {
 		if t.fn = src.fn; t.fn == nil {
 			t.fn = nothing
-			src.takeBack(t.reason)
+			src.redeliver(t.reason)
 		}
 	}
 	if s.profile {
@@ -64,7 +64,7 @@ func (s *Scheduler) wake(t *task, reason error) {
 		t.queue.remove(t)
 	}
 	s.runnable(t, reason)
-	s.ready.rouse()
+	s.ready.wakeHost()
 }
 
 func (s *Scheduler) runnable(t *task, reason error) {
@@ -99,8 +99,8 @@ func (s *Scheduler) release(t *task) {
 	}
 	if src := t.watch; src != nil {
 		src.active = false
-		if src.fn != nil { // else whoever waits next listens
-			src.startAnew()
+		if src.fn != nil { // else whoever waits next rearms
+			src.restartFunc()
 		}
 		if src.timerAt == missed {
 			s.setTimer(src)

@@ -942,3 +942,52 @@ func TestWaitThatIsGivenUp(t *testing.T) {
 		t.Errorf("Wait() = %v, want %v of fd 5 (read)", got, errRefused)
 	}
 }
+
+// forgetter is a poller that gives up what it tells of next, once, and tells nothing
+// more of that registration.
+type forgetter struct {
+	*pollertest.Memory
+	gaveUp bool
+	token  waitctx.Token
+}
+
+func (p *forgetter) Wait(events []waitctx.Event, timeout time.Duration) (int, error) {
+	n, err := p.Memory.Wait(events, timeout)
+	kept := 0
+	for _, ev := range events[:n] {
+		switch {
+		case !p.gaveUp:
+			p.gaveUp, p.token = true, ev.Token
+			ev.Err = errRefused
+		case ev.Token == p.token:
+			continue
+		}
+		events[kept] = ev
+		kept++
+	}
+	return kept, err
+}
+
+// The Wait after one that was given up registers anew.
+func TestWaitAfterOneThatWasGivenUp(t *testing.T) {
+	m := pollertest.NewMemory()
+	s, err := jobs.New(jobs.WithPoller(&forgetter{Memory: m}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	m.SetReady(5, waitctx.ReadyIn)
+	var got []error
+	s.Go(func(j jobs.Job) error {
+		for range 2 {
+			got = append(got, j.Wait(5, 0))
+		}
+		return nil
+	})
+	for range 6 {
+		s.RunOnce(0)
+	}
+	if len(got) != 2 || !errors.Is(got[0], errRefused) || got[1] != nil {
+		t.Errorf("Wait() = %v, want %v, then nil", got, errRefused)
+	}
+}

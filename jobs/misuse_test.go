@@ -377,3 +377,31 @@ func TestCallsDuringClose(t *testing.T) {
 		t.Errorf("Close() = %v", err)
 	}
 }
+
+// A Watch of a closed scheduler would never end: it takes no context any more.
+func TestWatchAfterClose(t *testing.T) {
+	m := pollertest.NewMemory()
+	s, err := jobs.New(jobs.WithPoller(m))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var during error
+	s.Go(func(j jobs.Job) error {
+		j.Park()
+		var wc waitctx.WaitCtx
+		_, during = s.Watch(&wc, nil) // is closed with the rest
+		return nil
+	})
+	s.RunOnce(0)
+	s.Close()
+	var wc waitctx.WaitCtx
+	wc.Set("k", waitctx.Wait{FD: 5})
+	if _, err := s.Watch(&wc, nil); err != jobs.ErrClosed || during != nil {
+		t.Errorf("Watch() = %v after Close and %v during it, want ErrClosed and nil", err, during)
+	}
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		if _, err := s.Watch(&wc, nil); err != nil {
+			t.Errorf("then another's Watch() = %v, want nil: the context is free", err)
+		}
+	})
+}

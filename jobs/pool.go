@@ -60,7 +60,8 @@ func (p *Pool) Live() int { return p.live }
 
 // Start runs fn as a job on wc until it pauses or returns. wc may be nil for a
 // job without waits; one job at a time owns it (waitctx.ErrBusy). It returns
-// ErrNoJobs if the pool is exhausted, and ErrClosed after Close.
+// ErrNoJobs if the pool is exhausted, and ErrClosed after Close. The Job is the zero
+// one unless the status is Paused.
 func (p *Pool) Start(wc *waitctx.WaitCtx, fn func(Job) error) (Job, Status, error) {
 	switch {
 	case fn == nil:
@@ -98,7 +99,8 @@ func (p *Pool) take() *task {
 }
 
 // Resume goes on with a paused job of a Pool until it pauses again or returns.
-// A stale handle gets ErrStale, a job that is running waitctx.ErrBusy.
+// A stale handle gets ErrStale, a job that is running waitctx.ErrBusy. A
+// Scheduler's job cannot be resumed: that is an error.
 func (j Job) Resume() (Status, error) {
 	t := j.t
 	if t == nil || t.gen != j.gen || t.state != stateHeld {

@@ -11,9 +11,9 @@ import (
 
 // Run runs turns until ctx is done, the scheduler is closed or its poller fails. It
 // returns the context's cause, nil after Close, or the poller's error. When ctx is
-// done it only leaves the loop:
-// jobs stay paused and connections open until Close, or until Run is called again.
-// One goroutine at a time may be in it or in RunOnce (waitctx.ErrBusy).
+// done it only leaves the loop: jobs stay paused and connections open until Close,
+// or until Run is called again. One goroutine at a time may be in it or in RunOnce
+// (waitctx.ErrBusy).
 func (s *Scheduler) Run(ctx context.Context) error {
 	if !s.running.CompareAndSwap(false, true) {
 		if s.isClosed() {

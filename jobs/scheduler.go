@@ -161,8 +161,8 @@ func New(opts ...Option) (*Scheduler, error) {
 // now is the loop's time: nanoseconds since the scheduler was made.
 func (s *Scheduler) now() int64 { return int64(time.Since(s.epoch)) }
 
-// at turns a time into the loop's; zero is 0, for none.
-func (s *Scheduler) at(t time.Time) int64 {
+// loopTime turns a time into the loop's; zero is 0, for none.
+func (s *Scheduler) loopTime(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}

@@ -42,8 +42,9 @@ func (s *Scheduler) onLoop(fn func()) bool {
 }
 
 // Stats asks the loop for its counters. Any goroutine but the loop's may call
-// it; a job calls it in a function of Await. A loop that is closed or stuck answers
-// with Live alone.
+// it; a job calls it in a function of Await. It waits for the loop for a second at
+// most. One that is closed or stuck answers with Live alone, and one that nobody runs
+// counts as stuck.
 func (s *Scheduler) Stats() Stats {
 	ch := make(chan Stats, 1)
 	if !s.onLoop(func() { ch <- s.stats }) {
@@ -68,7 +69,8 @@ type JobInfo struct {
 
 // List asks the loop for its live jobs, in no particular order. Any goroutine but
 // the loop's may call it; a job calls it in a function of Await, which it then waits
-// for in the list. A loop that is closed or stuck answers with none.
+// for in the list. It waits for the loop for a second at most. One that is closed or
+// stuck answers with none, and one that nobody runs counts as stuck.
 func (s *Scheduler) List() []JobInfo {
 	ch := make(chan []JobInfo, 1)
 	if !s.onLoop(func() {

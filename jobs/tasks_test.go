@@ -1,12 +1,10 @@
 package jobs_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"bide/jobs"
@@ -116,109 +114,6 @@ func TestCloseEndsTasks(t *testing.T) {
 			t.Errorf("Close() = %v with %d jobs live, want nil, 0", err, s.Live())
 		}
 	})
-}
-
-func TestRecvFromAGoChannel(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		ch := make(chan int)
-		go func() {
-			for i := range 5 {
-				time.Sleep(time.Second)
-				ch <- i
-			}
-			close(ch)
-		}()
-		var got []int
-		others := 0
-		s.Go(func(j jobs.Job) error {
-			for {
-				v, ok, err := jobs.Recv(j, ch)
-				if err != nil || !ok {
-					return err
-				}
-				got = append(got, v)
-			}
-		})
-		s.Go(func(j jobs.Job) error {
-			for range 50 {
-				j.Sleep(100 * time.Millisecond)
-				others++
-			}
-			return nil
-		})
-		until(t, s)
-		if !slices.Equal(got, []int{0, 1, 2, 3, 4}) || others != 50 {
-			t.Errorf("received %v while another job went on %d times, want 0 to 4, 50", got, others)
-		}
-	})
-}
-
-// A receive that is cancelled takes nothing from the channel, and leaves no
-// goroutine.
-func TestRecvIsCancelled(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		ch := make(chan int, 1)
-		var got error
-		j := s.Go(func(j jobs.Job) error { _, _, got = jobs.Recv(j, ch); return nil })
-		s.RunOnce(0)
-		j.Cancel(nil)
-		until(t, s)
-		ch <- 7
-		if got != jobs.ErrCanceled || len(ch) != 1 {
-			t.Errorf("Recv() = %v with %d left, want ErrCanceled, 1", got, len(ch))
-		}
-	})
-}
-
-func TestContextCancelsAJob(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		type key struct{}
-		cause := errors.New("the request is over")
-		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
-		var got error
-		var inner context.Context
-		s.GoContext(ctx, func(j jobs.Job) error {
-			inner = j.Context()
-			if jobs.FromContext(inner) != j || inner.Value(key{}) != "value" {
-				t.Errorf("Context() leads to job %v and %v, want %v and value", jobs.FromContext(inner), inner.Value(key{}), j)
-			}
-			got = j.Sleep(time.Hour)
-			return got
-		})
-		s.RunOnce(0)
-		cancel(cause)
-		synctest.Wait()
-		until(t, s)
-		if got != cause || inner.Err() == nil {
-			t.Errorf("Sleep() = %v, the job's context %v; want %v, done", got, inner.Err(), cause)
-		}
-	})
-}
-
-func TestDoReturnsTheJobsError(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
-		running, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- s.Run(running) }()
-		if err := s.Do(t.Context(), func(j jobs.Job) error { j.Sleep(time.Second); return io.EOF }); err != io.EOF {
-			t.Errorf("Do() = %v, want io.EOF", err)
-		}
-		var p *jobs.PanicError
-		if err := s.Do(t.Context(), func(jobs.Job) error { panic("boom") }); !errors.As(err, &p) || p.Value != "boom" {
-			t.Errorf("Do() = %v, want the panic", err)
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := s.Do(ctx, jobs.Job.Park); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("Do() = %v, want context.DeadlineExceeded", err)
-		}
-		stop()
-		<-ended
-		s.Close()
-		if err := s.Do(t.Context(), jobs.Job.Park); err != jobs.ErrClosed {
-			t.Errorf("Do() after Close = %v, want ErrClosed", err)
-		}
-	}, jobs.WithErrors(func(string, error) {}))
 }
 
 // Who renews itself is not one of the Tasks any more.

@@ -99,21 +99,6 @@ func (s *Scheduler) untilTimer() time.Duration {
 	return max(time.Duration(when-s.now()), 0)
 }
 
-// Next returns when a turn is due at the latest, for a host that computes its
-// own timeout; false if only an event can bring that about. It is now if jobs
-// are runnable, if something was posted, or if waits were changed between
-// turns, and otherwise the time of the next timer. Loop only.
-func (s *Scheduler) Next() (time.Time, bool) {
-	if s.runnables() > 0 || len(s.dirty) > 0 || s.posted.Load() {
-		return time.Now(), true
-	}
-	when := s.timers.next()
-	if when == math.MaxInt64 {
-		return time.Time{}, false
-	}
-	return s.epoch.Add(time.Duration(when)), true
-}
-
 // expireTimers acts on the timers that are due.
 func (s *Scheduler) expireTimers() {
 	now := s.now()
@@ -156,7 +141,7 @@ func (s *Scheduler) setTimer(src *source) {
 		earlier := src.timerAt > 0
 		src.timerAt = src.deadline
 		s.timers.push(timer{when: src.deadline, src: src})
-		s.ready.rouse()
+		s.ready.wakeHost()
 		if earlier {
 			s.lapse()
 		}
@@ -185,7 +170,7 @@ func (s *Scheduler) setDeadline(t *task) {
 		earlier := t.timerAt != 0
 		t.timerAt = t.deadline
 		s.timers.push(timer{when: t.deadline, t: t, gen: t.gen})
-		s.ready.rouse()
+		s.ready.wakeHost()
 		if earlier {
 			s.lapse()
 		}

@@ -33,7 +33,7 @@ func (s *Scheduler) turn(timeout time.Duration) error {
 	}
 	switch {
 	case n > 0:
-		s.tell(n)
+		s.dispatch(n)
 	case errors.Is(err, waitctx.ErrClosed):
 		return ErrClosed
 	case err != nil:
@@ -100,8 +100,8 @@ func (s *Scheduler) beforeWait(timeout time.Duration) (time.Duration, error) {
 	return timeout, nil
 }
 
-// tell makes the jobs runnable that n events are for.
-func (s *Scheduler) tell(n int) {
+// dispatch makes the jobs runnable that n events are for.
+func (s *Scheduler) dispatch(n int) {
 	s.stats.Events += uint64(n)
 	for i := range n {
 		ev := &s.events[i]

@@ -32,8 +32,8 @@ func (t *task) ownSource() *source {
 // awaits puts the task on the list of those that wait for a place of src. The
 // caller pauses it.
 func (t *task) awaits(src *source, place int32) {
-	if src.deaf() {
-		src.listen(place)
+	if src.needsRearm() {
+		src.rearm(place)
 	}
 	if src.timerAt == missed {
 		t.s.setTimer(src)
@@ -52,7 +52,7 @@ func (t *task) waitForAny() error {
 	if src.stopped {
 		return t.defies(ErrCanceled)
 	}
-	if err := src.takeUntold(); err != nil {
+	if err := src.takeRefusal(); err != nil {
 		return err
 	}
 	t.awaits(src, anyPlace)
@@ -117,10 +117,20 @@ func (j Job) Wait(fd waitctx.FD, interest waitctx.Interest) error {
 	t.awaits(t.own, int32(t.lastPlace))
 	t.yield(Paused) // right here: see task.block
 	if t.reason != nil || t.stop != nil {
-		t.lastInterest = 0 // a wait that the kernel refused is gone from the context
-		return t.resumed()
+		return t.failed()
 	}
 	return nil
+}
+
+// failed is what Wait returns if fd is not ready. One that the kernel refused is gone
+// from the context, but one that the poller gave up later is not, and would tell
+// nothing any more: the next Wait registers anew.
+func (t *task) failed() error {
+	if t.reason != nil && t.reason != errLate {
+		t.own.wc.Clear(waitKey{t.lastFD, t.lastInterest})
+	}
+	t.lastInterest = 0
+	return t.resumed()
 }
 
 // WaitKey is Pause for one wait of the job's WaitCtx, that under key: the others
@@ -161,7 +171,7 @@ func (t *task) noWait(key any, refused error) error {
 	case refused == nil:
 		refused = waitctx.ErrNoKey
 	case t.s != nil:
-		t.context().takeUntold()
+		t.context().takeRefusal()
 		return refused // which names it
 	}
 	return waitError("key "+spellKey(key), refused)
@@ -169,20 +179,6 @@ func (t *task) noWait(key any, refused error) error {
 
 // waitError says of which wait an error is.
 func waitError(wait string, err error) error { return fmt.Errorf("jobs: %s: %w", wait, err) }
-
-// bereave resumes the jobs that await a wait by its key that is gone from the
-// context: another may have its place by now.
-func (src *source) bereave() {
-	for t := src.waiters.head; t != nil; {
-		after := t.after
-		if t.keyed {
-			if _, id, _, ok := src.wc.Find(src.Base() | waitctx.Token(t.place)); !ok || int64(id) != t.until {
-				src.s.wake(t, ErrCanceled)
-			}
-		}
-		t = after
-	}
-}
 
 // register sees to it that the job's own context has the wait, and that last
 // is it.
@@ -217,7 +213,8 @@ func (j Job) Forget(fd waitctx.FD) {
 }
 
 // Sleep pauses the job for d, never less. Zero or less lets the other ready
-// jobs run once. Outside a job it is time.Sleep.
+// jobs run once. Outside a job it is time.Sleep; in a Pool's job it returns
+// ErrNotLoop.
 func (j Job) Sleep(d time.Duration) error {
 	t, err := j.loop()
 	if err != nil {
@@ -235,7 +232,7 @@ func (j Job) Sleep(d time.Duration) error {
 		t.yield(Paused)
 		return t.resumed()
 	}
-	t.until = t.s.in(d)
+	t.until = t.s.loopTimeAfter(d)
 	t.s.timers.push(timer{when: t.until, t: t, gen: t.gen})
 	err = t.block(onSleep)
 	if err != nil && t.s.now() < t.until {

@@ -7,7 +7,7 @@ import "sync/atomic"
 // does nothing. The zero Waker wakes nobody.
 type Waker struct{ j Job }
 
-// Waker returns a Waker for the job. Loop only.
+// Waker returns a Waker for the job. That of a Pool's job does nothing. Loop only.
 func (j Job) Waker() Waker {
 	if j.t != nil && j.t.gen == j.gen {
 		j.t.signal.enable(j.gen)

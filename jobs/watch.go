@@ -21,10 +21,14 @@ type Watch struct{ src *source }
 // started again, at most once a turn (of waitctx.Edge see SetDrained). It is also
 // started when the kernel refuses a wait, and its Reason is why. A nil fn starts
 // nothing: jobs wait with Watch.Wait. waitctx.ErrBusy means that wc is bound
-// already. Loop only, or before Run.
+// already. After Close it is ErrClosed, and wc stays as it is. Loop only, or before
+// Run.
 func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error) {
 	if wc == nil {
 		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")
+	}
+	if s.unwound { // and not as soon as it is closed: jobs may watch on their way out
+		return Watch{}, ErrClosed
 	}
 	src := &source{s: s, wc: wc, fn: fn}
 	if err := s.bind(src); err != nil {
@@ -55,7 +59,7 @@ func (w Watch) Wait(j Job) error {
 		return os.ErrDeadlineExceeded
 	}
 	if src.quiet != nil {
-		if err := src.takeUntold(); err != nil {
+		if err := src.takeRefusal(); err != nil {
 			return err
 		}
 	}
@@ -77,7 +81,7 @@ func (w Watch) SetFunc(fn func(Job) error) {
 	if fn == nil || w.src.active {
 		return
 	}
-	w.src.startAnew()
+	w.src.restartFunc()
 }
 
 // SetLow has the function's jobs run at low priority, or no longer.
@@ -114,14 +118,15 @@ func (w Watch) Drained() bool {
 	return w.src != nil && w.src.flags&(drainable|undrained) == drainable
 }
 
-// SetInterest changes what the wait under key is for.
+// SetInterest changes what the wait under key is for. It returns ErrCanceled once w
+// was stopped, and for the zero Watch.
 func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 	if w.src == nil || w.src.stopped {
 		return ErrCanceled
 	}
 	err := w.src.wc.SetInterest(key, i)
 	if err == nil && w.src.flags&undrained != 0 {
-		w.src.listen(anyPlace) // a change that is undone in the same turn reaches no poller
+		w.src.rearm(anyPlace) // a change that is undone in the same turn reaches no poller
 	}
 	return err
 }
@@ -135,7 +140,7 @@ func (w Watch) SetDeadline(at time.Time) {
 	if src == nil || src.stopped {
 		return
 	}
-	src.deadline = src.s.at(at)
+	src.deadline = src.s.loopTime(at)
 	src.flags &^= lateFunc
 	if src.deadline != 0 && src.deadline <= src.s.now() {
 		src.s.expireSource(src, src.s.now())
@@ -146,8 +151,8 @@ func (w Watch) SetDeadline(at time.Time) {
 
 // Stop ends the watch: jobs that wait get ErrCanceled, also those that come to
 // wait later, and the context is closed. Its cleanups run at the end of the turn,
-// once the deletes were applied. A job that the function was started as goes on, if
-// it has begun.
+// once the deletes were applied; those of waits that the poller was never told of
+// run in Stop. A job that the function was started as goes on, if it has begun.
 func (w Watch) Stop() {
 	src := w.src
 	if src == nil || src.stopped {
