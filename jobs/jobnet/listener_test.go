@@ -384,6 +384,48 @@ func TestOptions(t *testing.T) {
 	})
 }
 
+// A raw call of a view pauses its job, and leaves the loop to others.
+func TestSyscallConnOfAView(t *testing.T) {
+	s := newLoop(t, "")
+	a, b := s.pair(t, "tcp")
+	buf := make([]byte, 8)
+	reading := s.begin(func(j jobs.Job) error {
+		raw, err := a.In(j).(syscall.Conn).SyscallConn()
+		if err != nil {
+			return err
+		}
+		n, rerr := 0, error(nil)
+		err = raw.Read(func(fd uintptr) bool {
+			n, rerr = rawRead(int(fd), buf)
+			return rerr != errWouldBlock
+		})
+		buf = buf[:max(n, 0)]
+		return errors.Join(err, rerr)
+	})
+	s.begin(func(j jobs.Job) error { return b.WriteIn(j, []byte("raw")) })
+	if err := await(t, reading); err != nil || string(buf) != "raw" {
+		t.Errorf("raw read got %q, %v, want %q", buf, err, "raw")
+	}
+}
+
+// A raw call whose function does not return was none.
+func TestRawCallThatPanics(t *testing.T) {
+	s := newLoop(t, "")
+	a, _ := s.pair(t, "tcp")
+	raw, err := a.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, fn := range map[string]func(uintptr) bool{
+		"panics": func(uintptr) bool { panic("in fn") },
+		"exits":  func(uintptr) bool { runtime.Goexit(); return true },
+	} {
+		if err := raw.Write(fn); err == nil {
+			t.Errorf("Write() = nil of a function that %s", name)
+		}
+	}
+}
+
 func TestSyscallConn(t *testing.T) {
 	s := newLoop(t, "")
 	a, b := s.pair(t, "tcp")

@@ -359,6 +359,27 @@ func TestTLSDeadlines(t *testing.T) {
 	})
 }
 
+// What a Write says is written arrives, whenever the deadline passes meanwhile.
+func TestTLSWriteAtTheDeadline(t *testing.T) {
+	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		ours, theirs, _ := s.secure(t, change)
+		b := bytes.Repeat([]byte("x"), 20_000) // the socket has room for it
+		for d := time.Duration(0); d < 300*time.Microsecond; d += time.Microsecond {
+			n := 0
+			err := s.do(t, func(j jobs.Job) (err error) {
+				v := ours.In(j)
+				v.SetWriteDeadline(time.Now().Add(d))
+				n, err = v.Write(b)
+				return err
+			})
+			if err != nil && (n != 0 || !errors.Is(err, os.ErrDeadlineExceeded)) {
+				t.Errorf("Write() = %d, %v with %v to the deadline", n, err, d)
+			}
+			wantRead(t, theirs, n, 'x')
+		}
+	})
+}
+
 // WriteBuffers writes what the buffers say in order, small ones in one record, and
 // leaves what it did not write.
 func TestTLSWriteBuffers(t *testing.T) {
