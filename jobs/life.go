@@ -102,7 +102,7 @@ func (s *Scheduler) release(t *task) {
 		if src.fn != nil { // else whoever waits next rearms
 			src.restartFunc()
 		}
-		if src.timerAt == missed {
+		if src.untold() {
 			s.setTimer(src)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"bide/waitctx"
 )
 
+// quietWait is what a source was told of a wait while nobody awaited it.
 type quietWait struct {
 	next  *quietWait
 	fd    waitctx.FD
@@ -91,11 +92,11 @@ func (src *source) takeRefusal() (err error) {
 func (src *source) redeliver(reason error) {
 	switch {
 	case reason == nil || src.stopped: // readiness is told again
-	case reason == os.ErrDeadlineExceeded && src.flags&lateFunc == 0: // it was moved since
+	case reason == os.ErrDeadlineExceeded && src.flags&told == 0: // it was moved since
 	case src.waiters.head != nil:
 		src.waiters.wakeAll(reason)
 	case reason == os.ErrDeadlineExceeded:
-		src.deadline, src.timerAt = src.s.now(), missed
+		src.flags &^= told
 	default:
 		src.keepRefusal(reason)
 	}
@@ -108,7 +109,7 @@ func (src *source) restartFunc() {
 		src.s.startWatch(src, err)
 		return
 	}
-	if src.timerAt == missed {
+	if src.untold() {
 		src.s.setTimer(src)
 	}
 	src.rearm(anyPlace)

@@ -18,7 +18,7 @@ type source struct {
 	stopped bool
 
 	deadline int64 // loop time, 0 for none
-	timerAt  int64 // of the timer in the heap, 0 for none
+	timerAt  int64 // of the timer in the heap, 0 for none, or passed
 }
 
 type sourceFlags uint8
@@ -28,7 +28,7 @@ const (
 	lowJobs                           // fn is started as run at low priority
 	drainable                         // its reader says when there is nothing left: see Watch.SetDrained
 	undrained                         // it was told since
-	lateFunc                          // fn is to begin for a deadline that was not moved since
+	told                              // somebody has heard that the deadline passed, which was not moved since
 )
 
 // ownSource is a job's own, with its context.

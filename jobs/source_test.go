@@ -162,6 +162,61 @@ func TestWatchDeadlineWhileItsJobIsElsewhere(t *testing.T) {
 	}
 }
 
+// A Watch's deadline that somebody has heard of ends whatever wait follows, starts
+// the function no second time, and neither once it was moved.
+func TestWatchDeadlineStands(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var wc waitctx.WaitCtx
+		if err := wc.Set("key", waitctx.Wait{FD: 7}); err != nil {
+			t.Fatal(err)
+		}
+		var w jobs.Watch
+		var reasons []error
+		late := func(j jobs.Job, call string, err error) {
+			if err != os.ErrDeadlineExceeded {
+				t.Errorf("%s = %v past the deadline, want os.ErrDeadlineExceeded", call, err)
+			}
+		}
+		limit := func(j jobs.Job, fn func() error) error { return j.Within(time.Hour, fn) }
+		w, err := s.Watch(&wc, func(j jobs.Job) error {
+			m.SetReady(7, 0)
+			if reasons = append(reasons, j.Reason()); len(reasons) == 1 {
+				late(j, "Wait()", limit(j, func() error { return w.Wait(j) }))
+				start := time.Now()
+				late(j, "Pause()", limit(j, j.Pause))
+				late(j, "WaitKey()", limit(j, func() error { return j.WaitKey("key") }))
+				if d := time.Since(start); d >= time.Hour {
+					t.Errorf("Pause and WaitKey ended after %v, not by the deadline", d)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.SetDeadline(time.Now().Add(time.Second))
+		until(t, s)
+		s.Go(func(j jobs.Job) error {
+			j.Sleep(time.Minute)
+			late(j, "another job's Wait()", limit(j, func() error { return w.Wait(j) }))
+			w.SetDeadline(time.Now().Add(time.Second))
+			time.Sleep(time.Minute) // the loop comes late to the timer
+			late(j, "Wait() before the timer", limit(j, func() error { return w.Wait(j) }))
+			j.Sleep(time.Minute)
+			w.SetFunc(nil) // the next one waits for what makes the function begin
+			w.SetDeadline(time.Time{})
+			if err := j.Within(time.Minute, func() error { return w.Wait(j) }); err != os.ErrDeadlineExceeded {
+				t.Errorf("Wait() = %v for a minute after the deadline was cleared", err)
+			}
+			return nil
+		})
+		until(t, s)
+		if !slices.Equal(reasons, []error{os.ErrDeadlineExceeded}) {
+			t.Errorf("the function was started for %v, want for the deadline once", reasons)
+		}
+	})
+}
+
 // There is a source for each connection at rest.
 func TestSourceIsSmall(t *testing.T) {
 	if jobs.SourceSize > 64 {

@@ -129,10 +129,10 @@ func (s *Scheduler) expireTimers() {
 // Deadlines are lazy: one that moves back leaves its timer, which is set again
 // when it fires. So a deadline that is moved with each read costs nothing.
 
-// missed is a source's timerAt once its deadline has passed while its job was
-// active and waited for something else. The job hears of it when it waits, or else
-// the next one, which that starts.
-const missed = -1
+// passed is a source's timerAt once its deadline has passed. Whoever comes to wait
+// hears of it then; and if nobody has yet, because the function's job was active and
+// waited for something else, the next one is started for that.
+const passed = -1
 
 // setTimer sees to it that a timer no later than the source's deadline is in
 // the heap.
@@ -153,16 +153,24 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 	case src.stopped || src.deadline == 0:
 	case src.deadline > now:
 		s.setTimer(src)
-	case src.waiters.head != nil:
-		src.waiters.wakeAll(os.ErrDeadlineExceeded)
-	case src.fn != nil && !src.active:
-		src.deadline = 0
-		src.flags |= lateFunc
-		s.startWatch(src, os.ErrDeadlineExceeded)
-	default: // a job is active, or nobody is there to be told
-		src.timerAt = missed
+	default:
+		if src.timerAt > 0 {
+			s.lapse()
+		}
+		src.timerAt = passed
+		switch {
+		case src.waiters.head != nil:
+			src.flags |= told
+			src.waiters.wakeAll(os.ErrDeadlineExceeded)
+		case src.fn != nil && !src.active && src.flags&told == 0:
+			src.flags |= told
+			s.startWatch(src, os.ErrDeadlineExceeded)
+		}
 	}
 }
+
+// untold reports whether the deadline has passed and nobody has heard of it.
+func (src *source) untold() bool { return src.timerAt == passed && src.flags&told == 0 }
 
 // setDeadline is setTimer for a job.
 func (s *Scheduler) setDeadline(t *task) {

@@ -35,7 +35,7 @@ func (t *task) awaits(src *source, place int32) {
 	if src.needsRearm() {
 		src.rearm(place)
 	}
-	if src.timerAt == missed {
+	if src.timerAt == passed {
 		t.s.setTimer(src)
 	}
 	t.src, t.place, t.fired = src, place, 0

@@ -39,8 +39,9 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 
 // Wait pauses j until a wait of w is ready. Several jobs may wait; all are
 // resumed. It returns an error that wraps the kernel's and names the wait if that
-// refuses one, or did before, while nobody waited; os.ErrDeadlineExceeded past w's
-// deadline; ErrCanceled once w was stopped; or why j was stopped.
+// refuses one, or did before, while nobody waited, which is told once;
+// os.ErrDeadlineExceeded past w's deadline; ErrCanceled once w was stopped; or why j
+// was stopped. While its context has no wait, it goes on until one that is set is ready.
 func (w Watch) Wait(j Job) error {
 	t, err := j.loop()
 	if err != nil {
@@ -53,9 +54,7 @@ func (w Watch) Wait(j Job) error {
 	case src == nil || src.stopped:
 		return ErrCanceled
 	case src.deadline != 0 && src.deadline <= src.s.now():
-		if src.timerAt == missed {
-			src.timerAt = 0
-		}
+		src.flags |= told
 		return os.ErrDeadlineExceeded
 	}
 	if src.quiet != nil {
@@ -135,13 +134,14 @@ func (w Watch) SetInterest(key any, i waitctx.Interest) error {
 // is never. With no job waiting the function is started once, and its Reason
 // is os.ErrDeadlineExceeded. If that was started before and waits for something
 // else, it hears of the deadline when it waits for w, or it is started once more.
+// Whoever waits after the deadline gets the error too, until it is moved.
 func (w Watch) SetDeadline(at time.Time) {
 	src := w.src
 	if src == nil || src.stopped {
 		return
 	}
 	src.deadline = src.s.loopTime(at)
-	src.flags &^= lateFunc
+	src.flags &^= told
 	if src.deadline != 0 && src.deadline <= src.s.now() {
 		src.s.expireSource(src, src.s.now())
 		return
