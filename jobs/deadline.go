@@ -18,6 +18,16 @@ func (j Job) SetDeadline(at time.Time) error {
 	return nil
 }
 
+// Deadline returns when the job's waits end, by SetDeadline or by Within, whichever is
+// earlier. ok is false if they do not, and if the job is not a Scheduler's or has ended.
+func (j Job) Deadline() (at time.Time, ok bool) {
+	t, err := j.loop()
+	if err != nil || t.deadline == 0 {
+		return time.Time{}, false
+	}
+	return t.s.epoch.Add(time.Duration(t.deadline)), true
+}
+
 // Within runs fn, in the job itself, and returns its error. Once d has passed every
 // wait of fn returns os.ErrDeadlineExceeded: it is for one wait, or a stretch of
 // code that is to take no longer. It may be nested, and the least time counts, that

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"syscall"
+	"time"
 
 	"bide/jobs"
 	"bide/waitctx"
@@ -28,7 +30,8 @@ func DialContext(ctx context.Context, s *jobs.Scheduler, network, address string
 	c, err := (*Conn)(nil), ctx.Err()
 	if err == nil {
 		if e := s.Do(ctx, func(j jobs.Job) error {
-			c, err = DialIn(j, network, address)
+			until, _ := ctx.Deadline()
+			c, err = dial(j, network, address, until)
 			return nil // the error is no other's than the caller's
 		}); e != nil {
 			err = e
@@ -56,31 +59,52 @@ func DialContext(ctx context.Context, s *jobs.Scheduler, network, address string
 
 // DialIn connects to an address of network tcp, tcp4, tcp6 or unix, pausing j
 // meanwhile. Names are looked up on another goroutine; of several addresses one is
-// tried after the other, never two at once, and each for as long as the system tries.
+// tried after the other, never two at once. Each is tried for as long as the system
+// does, or if j has a deadline for its share of what is left until then, as with
+// net.Dialer: so that one that does not answer leaves time for the others.
 // What limits the time of all together are j's deadline, jobs.Job.Within and a cancel
 // of j; the error is theirs then. It wraps jobs.ErrNotLoop if j is none of a Scheduler's.
 func DialIn(j jobs.Job, network, address string) (*Conn, error) {
-	s := j.Scheduler()
-	if s == nil {
+	return dial(j, network, address, time.Time{})
+}
+
+// dial is DialIn, with a deadline besides j's; zero for none.
+func dial(j jobs.Job, network, address string, until time.Time) (*Conn, error) {
+	if j.Scheduler() == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: jobs.ErrNotLoop}
 	}
 	addrs, err := resolve(j, network, address)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: waitError(err)}
 	}
-	return dialOne(j, s, network, addrs)
+	if at, ok := j.Deadline(); ok && (until.IsZero() || at.Before(until)) {
+		until = at
+	}
+	return dialOne(j, network, addrs, until)
 }
 
+// leastShare is how long each of several addresses is tried, if the time allows it.
+var leastShare = 2 * time.Second
+
 // dialOne connects to the first of the addresses that takes it.
-func dialOne(j jobs.Job, s *jobs.Scheduler, network string, addrs []net.Addr) (*Conn, error) {
+func dialOne(j jobs.Job, network string, addrs []net.Addr, until time.Time) (*Conn, error) {
 	var first error // the most telling, as package net has it
-	for _, a := range addrs {
-		c, err := connect(j, s, a)
+	for i, a := range addrs {
+		var c *Conn
+		try := func() (err error) { c, err = connect(j, a); return err }
+		left, n := time.Until(until), time.Duration(len(addrs)-i)
+		shared := n > 1 && !until.IsZero()
+		var err error
+		if shared {
+			err = j.Within(max(left/n, min(left, leastShare)), try)
+		} else {
+			err = try()
+		}
 		if err == nil {
 			return c, nil
 		}
 		failed := &net.OpError{Op: "dial", Net: network, Addr: a, Err: err}
-		if e := syscall.Errno(0); !errors.As(err, &e) {
+		if e := syscall.Errno(0); !errors.As(err, &e) && !(shared && errors.Is(err, os.ErrDeadlineExceeded)) {
 			return nil, failed // not the address's fault: j was stopped, or the like
 		}
 		if first == nil {
@@ -92,7 +116,7 @@ func dialOne(j jobs.Job, s *jobs.Scheduler, network string, addrs []net.Addr) (*
 
 // connect connects to one address. Where that is decided at once nothing pauses j,
 // which is to hear nevertheless that it was stopped.
-func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
+func connect(j jobs.Job, to net.Addr) (*Conn, error) {
 	if err := j.Sleep(0); err != nil {
 		return nil, waitError(err)
 	}
@@ -107,7 +131,7 @@ func connect(j jobs.Job, s *jobs.Scheduler, to net.Addr) (*Conn, error) {
 	}
 	_, plain := to.(*net.TCPAddr)
 	plain = plain && sysPlainTCP(fd)
-	c, err := newConn(s, fd, dialledTo(address{}, addressOf(to)), plain)
+	c, err := newConn(j.Scheduler(), fd, dialledTo(address{}, addressOf(to)), plain)
 	if err != nil {
 		return nil, err
 	}

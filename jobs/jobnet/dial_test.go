@@ -100,6 +100,48 @@ func TestDialIsCancelled(t *testing.T) {
 	})
 }
 
+// silent returns an address where a dial begins and does not end.
+func (s loop) silent(t *testing.T) net.Addr {
+	t.Helper()
+	address := neverAnswers(t)
+	for range 10 { // the first fill the backlog
+		ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+		defer cancel()
+		c, err := jobnet.DialContext(ctx, s.Scheduler, "tcp", address)
+		if err != nil {
+			return err.(*net.OpError).Addr
+		}
+		t.Cleanup(func() { c.Close() })
+	}
+	t.Fatal("the peer answers each dial")
+	return nil
+}
+
+// An address that does not answer leaves time for the next, if there is a deadline.
+func TestDialSharesTheTime(t *testing.T) {
+	defer jobnet.ShortenShare(50 * time.Millisecond)()
+	eachBackend(t, func(t *testing.T, s loop) {
+		l := s.listen(t, "tcp")
+		full := s.silent(t)
+		err := s.do(t, func(j jobs.Job) error {
+			j.SetDeadline(time.Now().Add(patience))
+			if at, ok := j.Deadline(); !ok || time.Until(at) > patience {
+				t.Errorf("Deadline() = %v, %v, want what was set", at, ok)
+			}
+			return j.Within(200*time.Millisecond, func() error {
+				c, err := jobnet.DialOne(j, full, l.Addr())
+				if err == nil {
+					c.Close()
+				}
+				return err
+			})
+		})
+		if err != nil {
+			t.Errorf("a dial of an address that is silent and one that is not = %v", err)
+		}
+	})
+}
+
 // A scheduler that is closed during the lookup of a name closes the connection to
 // be, like any other.
 func TestDialIsClosed(t *testing.T) {

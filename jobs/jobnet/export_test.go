@@ -10,7 +10,16 @@ import (
 
 // DialOne is DialIn of a name that has these addresses.
 func DialOne(j jobs.Job, addrs ...net.Addr) (*Conn, error) {
-	return dialOne(j, j.Scheduler(), "tcp", addrs)
+	until, _ := j.Deadline()
+	return dialOne(j, "tcp", addrs, until)
+}
+
+// ShortenShare has each of several addresses be dialled for d at least, until what it
+// returns is called.
+func ShortenShare(d time.Duration) (restore func()) {
+	before := leastShare
+	leastShare = d
+	return func() { leastShare = before }
 }
 
 // GivenBack is how many connections have bytes that were given back.
