@@ -262,7 +262,8 @@ func (p *Poller) applyLocked(c *waitctx.Change) error {
 	}
 	switch c.Op {
 	case waitctx.OpDelete:
-		return p.deleteLocked(i, c)
+		p.deleteLocked(i)
+		return nil
 	case waitctx.OpModify:
 		return p.modifyLocked(i, c)
 	}
@@ -335,22 +336,21 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 	return refusal(errno)
 }
 
-// deleteLocked forgets a registration. The kernel not knowing it any more is
-// what a caller who closed first gets, and no error.
-func (p *Poller) deleteLocked(i uint32, c *waitctx.Change) error {
+// deleteLocked forgets a registration, whatever the kernel says. It says no to a
+// caller who closed first; and what it kept, strayLocked deletes.
+func (p *Poller) deleteLocked(i uint32) {
 	s := p.slots[i]
 	p.dropLocked(i)
 	if s.dead {
-		return nil
+		return
 	}
 	if p.headLocked(s.fd) == 0 {
-		p.planLocked(s.fd, step{change: c})
-		return nil
+		p.planLocked(s.fd, step{})
+		return
 	}
 	if p.armLocked(s.fd) != 0 {
 		p.loseLocked(s.fd)
 	}
-	return nil
 }
 
 // refuse answers what the system has no filter for.
