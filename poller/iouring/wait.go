@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"bide/internal/pollbits"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -209,7 +210,7 @@ func (p *Poller) completeLocked(c cqe) (i uint32, ready waitctx.Ready, errno uni
 	case c.res < 0:
 		return i, 0, unix.Errno(-c.res)
 	}
-	ready = readyOf(uint32(c.res), s.interest)
+	ready = pollbits.Ready(uint32(c.res), s.interest)
 	if ready&waitctx.ReadyPri != 0 && !hasPriority(s.fd) {
 		ready &^= waitctx.ReadyPri
 	}
@@ -318,45 +319,9 @@ const pollRdBand = 0x80
 // maskOf translates an interest to what a poll asks for. Silent asks for
 // nothing but what comes unasked.
 func maskOf(i waitctx.Interest) uint32 {
-	mask := uint32(unix.POLLERR | unix.POLLHUP)
-	if i&waitctx.Readable != 0 {
-		mask |= unix.POLLIN | unix.POLLRDHUP
-	}
-	if i&waitctx.Writable != 0 {
-		mask |= unix.POLLOUT
-	}
+	mask := unix.POLLERR | unix.POLLHUP | pollbits.Mask(i)
 	if i&waitctx.Priority != 0 {
-		mask |= unix.POLLPRI | pollRdBand
+		mask |= pollRdBand
 	}
 	return mask
-}
-
-// readyOf translates what a poll completed with, and filters it by interest, as
-// a poll may have been armed for more. Hang-up and error make a file readable
-// and writable: no call on it blocks, and a pipe's end of file is POLLHUP
-// alone.
-func readyOf(events uint32, i waitctx.Interest) waitctx.Ready {
-	var ready waitctx.Ready
-	if events&unix.POLLERR != 0 {
-		ready |= waitctx.ReadyErr
-	}
-	if events&unix.POLLHUP != 0 {
-		ready |= waitctx.ReadyHup
-	}
-	over := events&(unix.POLLERR|unix.POLLHUP) != 0
-	if i&waitctx.Readable != 0 {
-		if over || events&(unix.POLLIN|unix.POLLRDHUP) != 0 {
-			ready |= waitctx.ReadyIn
-		}
-		if events&unix.POLLRDHUP != 0 {
-			ready |= waitctx.ReadyRdHup
-		}
-	}
-	if i&waitctx.Writable != 0 && (over || events&unix.POLLOUT != 0) {
-		ready |= waitctx.ReadyOut
-	}
-	if i&waitctx.Priority != 0 && events&unix.POLLPRI != 0 {
-		ready |= waitctx.ReadyPri
-	}
-	return ready
 }
