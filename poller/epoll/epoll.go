@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"bide/internal/chunks"
 	"bide/internal/netpark"
@@ -36,7 +35,7 @@ type Poller struct {
 	outer   int               // an epoll set that holds set, for FD; -1 until asked for
 	sleepy  bool              // the last Wait slept until there was one event
 	busy    int               // events and turns since it was last asked whether the monitor is to be woken
-	heard   time.Duration     // when the runtime last heard of a sleep, or of none for long, since started
+	monitor netpark.Monitor   // of the runtime, which may rest while this poller is busy
 	scratch scratch           // of the waiter, except for ctl
 	wake    waker
 

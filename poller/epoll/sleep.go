@@ -5,7 +5,6 @@ package epoll
 import (
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"bide/internal/netpark"
@@ -14,12 +13,11 @@ import (
 )
 
 const (
-	brisk   = 250 * time.Microsecond // sleeps that end so soon after one another are held
-	tick    = 2 * time.Millisecond   // how often one is not, meanwhile
-	enough  = 2                      // sleeps in a tick, for the next ones to be held too
-	pause   = 100 * time.Millisecond // without held sleeps, after one that lasted for a tick
-	silence = 10 * time.Millisecond  // after which the monitor is woken
-	many    = 64                     // events, after which to look whether it has to be
+	brisk  = 250 * time.Microsecond // sleeps that end so soon after one another are held
+	tick   = 2 * time.Millisecond   // how often one is not, meanwhile
+	enough = 2                      // sleeps in a tick, for the next ones to be held too
+	pause  = 100 * time.Millisecond // without held sleeps, after one that lasted for a tick
+	many   = 64                     // events, after which to look whether the monitor is to be woken
 )
 
 var started = time.Now()
@@ -95,7 +93,8 @@ func (p *Poller) wokeLocked() {
 	h, now := &p.held, time.Since(started)
 	h.pass, p.busy = false, 0
 	soon := now-h.woke < brisk
-	h.woke, p.heard = now, now
+	h.woke = now
+	p.monitor.Heard(now)
 	if soon && !h.on && p.outer < 0 { // a tick would make FD readable
 		h.begin(now)
 	}
@@ -134,13 +133,8 @@ func (p *Poller) countLocked(n int) {
 	}
 }
 
-// wakeMonitorLocked makes a system call that the runtime hears of, if there was
-// none for long. A busy loop makes no other; and if it was parked before, the
-// monitor may have gone to rest, which is to let others have the processor.
+// wakeMonitorLocked wakes the monitor, if it is time to.
 func (p *Poller) wakeMonitorLocked() {
 	p.busy = 0
-	if now := time.Since(started); now-p.heard >= silence {
-		p.heard = now
-		syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0)
-	}
+	p.monitor.Wake(time.Since(started))
 }

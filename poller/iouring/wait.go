@@ -55,7 +55,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // what has completed. It sleeps only when all is armed.
 func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	start := time.Since(started)
-	p.parked.wakeMonitor(start)
+	p.parked.monitor.Wake(start)
 	look := p.noteLocked() // what completed before is judged anew, without a sleep
 	yield, last := true, false
 	for {
