@@ -231,7 +231,7 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 		p.outer = outer
 		p.flushLocked()
 		if len(p.backlog) > 0 {
-			p.wake.write()
+			p.wake.interrupt()
 		}
 	}
 	return waitctx.FD(p.outer), true
@@ -251,7 +251,7 @@ func (p *Poller) Close() error {
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
-		p.wake.write()
+		p.wake.interrupt()
 	}
 	for p.waiting || !first && !p.shut {
 		p.left.Wait()

@@ -235,7 +235,7 @@ func (p *Poller) levelLocked(head uint32) unix.Errno {
 // tellClosedLocked has the next Wait report ReadyClosed, or the one under way.
 func (p *Poller) tellClosedLocked(i uint32) {
 	p.queueLocked(i)
-	p.wake.write()
+	p.wake.interrupt()
 }
 
 // queueLocked puts a slot in the backlog, once.

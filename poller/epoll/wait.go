@@ -285,7 +285,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 // showBacklogLocked keeps the FD of another loop readable.
 func (p *Poller) showBacklogLocked() {
 	if p.outer >= 0 {
-		p.wake.write()
+		p.wake.interrupt()
 	}
 }
 

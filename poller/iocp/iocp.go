@@ -20,12 +20,12 @@ type Poller struct {
 	wake   waker
 	closed atomic.Bool // set under mu
 
-	mu      sync.Mutex // guards everything below; the wake's own lock is taken inside it
-	left    sync.Cond  // signalled when the waiter leaves, and when the handles are closed
-	waiting bool       // some goroutine is in Wait
-	asleep  bool       // and the lock is released meanwhile
-	poked   bool       // a packet that is not a Wake is on its way to it
-	shut    bool       // the handles are closed
+	mu          sync.Mutex // guards everything below; the wake's own lock is taken inside it
+	left        sync.Cond  // signalled when the waiter leaves, and when the handles are closed
+	waiting     bool       // some goroutine is in Wait
+	asleep      bool       // and the lock is released meanwhile
+	interrupted bool       // a packet that is not a Wake is on its way to it
+	shut        bool       // the handles are closed
 
 	slots   []slot
 	free    uint32 // first slot of the free list, linked by next
@@ -109,7 +109,7 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 		}
 	}
 	if len(changes) > len(errs) {
-		p.pokeLocked()
+		p.interruptLocked()
 	}
 	return errors.Join(errs...)
 }
@@ -170,7 +170,7 @@ func (p *Poller) Close() error {
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first {
-		p.pokeLocked()
+		p.interruptLocked()
 	}
 	for p.waiting || !first && !p.shut {
 		p.left.Wait()

@@ -143,7 +143,7 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, fresh bool) (n int
 		switch row.key {
 		case keyWake:
 			woke = p.wake.pending.Swap(false) || woke
-			p.poked = false
+			p.interrupted = false
 		case keyWaitable:
 			p.feedWaitLocked(uint32(row.cookie))
 		case keySocket:

@@ -193,7 +193,7 @@ func (p *Poller) Close() error {
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
-		p.kickLocked()
+		p.interruptLocked()
 	}
 	for p.waiting || first && p.draining > 0 || !first && !p.shut {
 		p.left.Wait()
@@ -358,7 +358,7 @@ func (p *Poller) announceLocked() {
 	before := p.stats.Enters
 	p.flushLocked(len(p.rearms), false)
 	if p.woken.Load() {
-		p.kickLocked()
+		p.interruptLocked()
 	}
 	p.stats.Ctl += p.stats.Enters - before
 }

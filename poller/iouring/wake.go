@@ -24,13 +24,13 @@ func (p *Poller) Wake() error {
 		return waitctx.ErrClosed
 	}
 	if !p.woken.Swap(true) && (p.waiting || p.nested) {
-		p.kickLocked()
+		p.interruptLocked()
 	}
 	return nil
 }
 
-// kickLocked puts a completion in the ring that is for nobody.
-func (p *Poller) kickLocked() {
+// interruptLocked ends a sleep by a completion that is for nobody.
+func (p *Poller) interruptLocked() {
 	for !p.ring.push(sqe{opcode: opNop}) {
 		if p.submitLocked() != 0 {
 			return // what fills the ring is going to complete

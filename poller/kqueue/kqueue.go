@@ -188,7 +188,7 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 		p.nested = true
 		p.flushLocked()
 		if len(p.backlog) > 0 {
-			p.wake.write()
+			p.wake.interrupt()
 		}
 	}
 	return waitctx.FD(p.sys.FD()), true
@@ -211,7 +211,7 @@ func (p *Poller) Close() error {
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
-		p.wake.write()
+		p.wake.interrupt()
 	}
 	for p.waiting || !first && !p.shut {
 		p.left.Wait()

@@ -173,7 +173,7 @@ func (p *Poller) loseIfGoneLocked(fd int32, errno syscall.Errno) {
 // tellClosedLocked has the next Wait report ReadyClosed, or the one under way.
 func (p *Poller) tellClosedLocked(i uint32) {
 	p.queueLocked(i)
-	p.wake.write()
+	p.wake.interrupt()
 }
 
 // queueLocked puts a slot in the backlog, once.

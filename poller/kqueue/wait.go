@@ -53,7 +53,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 		p.left.Broadcast()
 	}
 	if len(p.backlog) > 0 && p.nested {
-		p.wake.write() // FD must stay readable
+		p.wake.interrupt() // FD must stay readable
 	}
 	return n, err
 }
