@@ -78,7 +78,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 func (p *Poller) shareLocked(i, head uint32) unix.Errno {
 	s := p.slots.At(i)
 	if head != 0 {
-		s.armed = both(s.armed, p.wantLocked(head, p.slots.At(head).armed))
+		s.armed = merge(s.armed, p.wantLocked(head, p.slots.At(head).armed))
 	}
 	errno := p.ctl(p.set, unix.EPOLL_CTL_MOD, int(s.fd), maskOf(s.armed), p.cookieLocked(i))
 	if errno == 0 && head != 0 {

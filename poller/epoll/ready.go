@@ -21,15 +21,15 @@ func maskOf(i waitctx.Interest) uint32 {
 	if i&edge != 0 {
 		mask |= unix.EPOLLET
 		if i&waitctx.Readable != 0 {
-			mask |= unix.EPOLLPRI // a read stops short of urgent data: see ends
+			mask |= unix.EPOLLPRI // a read stops short of urgent data: see moreThanData
 		}
 	}
 	return mask
 }
 
-// ends reports whether an event says more than that there is data, or room for it:
-// what may be hidden behind a short read, and must not be told just once.
-func ends(events uint32) bool { return events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 }
+// moreThanData reports whether an event says more than that there is data, or room
+// for it: what may be hidden behind a short read, and must not be told just once.
+func moreThanData(events uint32) bool { return events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 }
 
 // readyOf translates what the kernel reported, and filters it by interest, as
 // others may share the registration. It is looked up, as it is asked for each

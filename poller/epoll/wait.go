@@ -155,8 +155,8 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 		p.mu.Unlock()
 		rows, how, errno := p.sleep(p.size(len(dst)), now, rest)
 		p.mu.Lock()
-		p.sleepy = how != not && rows == 1
-		if how == heard {
+		p.sleepy = how != sleptNot && rows == 1
+		if how == sleptHeard {
 			p.wokeLocked()
 		}
 		if p.closed.Load() {
@@ -179,7 +179,7 @@ func (p *Poller) tellPlainLocked(dst []waitctx.Event, rows []unix.EpollEvent) in
 		if s.gen != uint32(row.Pad) || s.next != 0 || s.flags != 0 {
 			break
 		}
-		if ends(row.Events) && s.armed&edge != 0 {
+		if moreThanData(row.Events) && s.armed&edge != 0 {
 			break
 		}
 		ready := readyOf(row.Events, s.interest)
@@ -268,7 +268,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 	}
 	errno := unix.Errno(0)
 	switch byEdge := p.slots.At(head).armed&edge != 0; {
-	case byEdge && ends(events):
+	case byEdge && moreThanData(events):
 		errno = p.levelLocked(head)
 	case byEdge && len(dst) == 0:
 		p.forgetArmedLocked(head)
