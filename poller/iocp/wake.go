@@ -20,8 +20,7 @@ type waker struct {
 	shut bool
 }
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 func (p *Poller) Wake() error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed

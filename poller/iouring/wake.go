@@ -4,8 +4,7 @@ package iouring
 
 import "bide/waitctx"
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 //
 // What wakes is the completion of a request that does nothing. An eventfd(2)
 // would take a descriptor, and a poll that completes on the thread which armed

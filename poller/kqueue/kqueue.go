@@ -17,11 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Poller waits by kqueue(2). Make one with [New].
-//
-// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
-// while another one is in Wait. Suppress and Rearm belong to the goroutine that
-// waits.
+// Poller waits by kqueue(2), and keeps the contract of [bide/poller.Poller].
+// Make one with [New].
 type Poller struct {
 	sys    kqsys.Sys
 	caps   kqsys.Caps
@@ -99,9 +96,7 @@ func NewOn(sys kqsys.Sys) (*Poller, error) {
 	return p, nil
 }
 
-// Apply brings the registrations up to date. Deletes run first, whatever the
-// order of changes; every change is tried, its Err is set, and the errors are
-// returned joined. A Wait under way takes the changes into account.
+// Apply brings the registrations up to date, as [bide/poller.Poller] has it.
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.lock()
 	defer p.mu.Unlock()
@@ -125,8 +120,7 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 	return errors.Join(errs...)
 }
 
-// Suppress keeps a registration silent until Rearm. The kernel hears of it
-// only if it reports the registration again.
+// Suppress keeps a registration silent until Rearm, as [bide/poller.Poller] has it.
 func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,9 +129,9 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. If the kernel was told to be silent, the next Wait or
-// Apply undoes it; at once, though, if FD was handed out, as another loop may
-// wait on it before either is called.
+// Rearm ends Suppress, as [bide/poller.Poller] has it. If the kernel was told
+// to be silent, the next Wait or Apply undoes it; at once, though, if FD was
+// handed out, as another loop may wait on it before either is called.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +170,7 @@ func (p *Poller) Caps() waitctx.Caps {
 	}
 }
 
-// FD returns a descriptor that is readable when Wait has something to return.
-// It stays the same while the poller is open.
+// FD returns the kqueue, as [bide/poller.Poller] has it.
 func (p *Poller) FD() (waitctx.FD, bool) {
 	p.lock()
 	defer p.mu.Unlock()
@@ -194,17 +187,17 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 	return waitctx.FD(p.sys.FD()), true
 }
 
-// Stats returns the counts so far.
+// Stats returns the counts so far. Any goroutine may call it.
 func (p *Poller) Stats() Stats {
 	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
 
-// Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
-// and closes the poller's descriptors. Closing again does nothing.
+// Close closes the poller, as [bide/poller.Poller] has it. One that comes second
+// waits for the first.
 //
-// The wake comes first: closing a kqueue does not end a kevent(2) on it
+// The interrupt comes first: closing a kqueue does not end a kevent(2) on it
 // everywhere.
 func (p *Poller) Close() error {
 	p.lock()

@@ -32,8 +32,7 @@ type wakeEvent interface {
 	close() error
 }
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 func (p *Poller) Wake() error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed
