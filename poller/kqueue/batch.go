@@ -73,7 +73,8 @@ func (p *Poller) redoLocked(s step) {
 		p.loseIfGoneLocked(s.fd, errno)
 		return
 	}
-	p.dropLocked(s.slot)
+	p.unlinkLocked(s.slot)
+	p.releaseLocked(s.slot)
 	p.planLocked(s.fd, step{}) // half of it may have been added
 	p.runLocked()
 	s.change.Err = refusal(errno)

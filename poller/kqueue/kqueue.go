@@ -294,7 +294,8 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 		return nil
 	}
 	if errno := p.armLocked(fd); errno != 0 {
-		p.dropLocked(i)
+		p.unlinkLocked(i)
+		p.releaseLocked(i)
 		p.loseIfGoneLocked(fd, errno)
 		return refusal(errno)
 	}
@@ -333,7 +334,8 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 // caller who closed first; and what it kept, strayLocked deletes.
 func (p *Poller) deleteLocked(i uint32) {
 	s := p.slots[i]
-	p.dropLocked(i)
+	p.unlinkLocked(i)
+	p.releaseLocked(i)
 	if s.dead {
 		return
 	}
