@@ -391,6 +391,22 @@ func TestReuseIsSeenWhereverAKnoteIsTouched(t *testing.T) {
 	}
 }
 
+// A number that was closed is seen too, when its knote is enabled again.
+func TestClosedNumberIsSeenWhenItsKnoteIsTouched(t *testing.T) {
+	each(t, func(r *rig) {
+		f, w := fdtest.Pipe(r)
+		w.Write("x")
+		c := r.added(f, waitctx.Readable)
+		r.expect(c, waitctx.ReadyIn)
+		r.Suppress(c.FD, c.ID)
+		r.silent()
+		f.Close()
+		r.Rearm(c.FD, c.ID)
+		r.expect(c, waitctx.ReadyClosed)
+		r.must(r.remove(c))
+	})
+}
+
 // The reader goes while the knote is to change from EV_CLEAR to level, which
 // takes an EV_DELETE and an EV_ADD. The latter is refused.
 func TestRearmOfAPipeThatBroke(t *testing.T) {
