@@ -68,7 +68,11 @@ func (b *backend) refused() error {
 // unavailable is the error of New, on a system with these backends.
 func unavailable(name string, all []backend) error {
 	var msg strings.Builder
-	fmt.Fprintf(&msg, "poller: no backend %q on %s: ", name, runtime.GOOS)
+	msg.WriteString("poller: no backend")
+	if name != "" {
+		fmt.Fprintf(&msg, " %q", name)
+	}
+	fmt.Fprintf(&msg, " on %s: ", runtime.GOOS)
 	if names := names(all); len(names) > 0 {
 		msg.WriteString("there is " + strings.Join(names, ", "))
 	} else {

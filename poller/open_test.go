@@ -54,17 +54,19 @@ func TestUnavailable(t *testing.T) {
 	others := "iouring needs Linux; kqueue needs macOS or a BSD; iocp needs Windows; pollfd needs a Unix"
 	tail := ": " + errors.ErrUnsupported.Error()
 	for _, c := range []struct {
+		name string
 		all  []backend
 		want string
 	}{
-		{nil, `there is none; epoll needs Linux; ` + others},
-		{[]backend{
+		{"ring", nil, `"ring" on OS: there is none; epoll needs Linux; ` + others},
+		{"", nil, `on OS: there is none; epoll needs Linux; ` + others},
+		{"ring", []backend{
 			{name: "ring", open: fine, check: func() error { return refusal }},
 			{name: "epoll", open: fine, check: func() error { return nil }},
-		}, `there is epoll; ring is refused: setup: operation not permitted; ` + others},
+		}, `"ring" on OS: there is epoll; ring is refused: setup: operation not permitted; ` + others},
 	} {
-		want := `poller: no backend "ring" on ` + runtime.GOOS + ": " + c.want + tail
-		if got := unavailable("ring", c.all).Error(); got != want {
+		want := "poller: no backend " + strings.Replace(c.want, "OS", runtime.GOOS, 1) + tail
+		if got := unavailable(c.name, c.all).Error(); got != want {
 			t.Errorf("unavailable() =\n%s, want\n%s", got, want)
 		}
 	}

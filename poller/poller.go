@@ -42,10 +42,11 @@ type Poller interface {
 	//     ErrNotPollable (see Caps.Files). What failed is not held.
 	//   - An interest in Priority is errors.ErrUnsupported, in an add or a
 	//     modify, if Caps.Priority is false.
-	//   - A modify replaces interest and token. A modify or delete of an ID
-	//     that is not held is ErrNotFound.
-	//   - A delete of a registration whose descriptor was closed already
-	//     succeeds.
+	//   - A modify replaces interest and token; one that fails leaves both as
+	//     they were.
+	//   - A delete of what is held succeeds, also if its descriptor was closed
+	//     already, and whatever the kernel says.
+	//   - A modify or delete of an ID that is not held is ErrNotFound.
 	//   - After Close a delete succeeds, as nothing is told any more, and each
 	//     other change fails with ErrClosed.
 	//
@@ -68,7 +69,8 @@ type Poller interface {
 	// empty dst Wait returns when something is ready, and does not tell what.
 	//
 	// An event's Err is set if the backend cannot watch the registration any
-	// more, and says why.
+	// more, and says why. The registration is held until it is deleted, and not
+	// told again unless it is modified or rearmed.
 	//
 	// Wait returns ErrBusy while another goroutine is in Wait, and ErrClosed
 	// once the poller is closed, also if that happens meanwhile.
@@ -109,8 +111,8 @@ type Poller interface {
 
 	// Close makes the Wait under way return ErrClosed, waits until it has, and
 	// frees what the poller holds. Descriptors that were registered stay open.
-	// Closing again returns nil. The waiting goroutine may call it between two
-	// Waits.
+	// Closing again returns nil, perhaps before a Close that is under way. The
+	// waiting goroutine may call it between two Waits.
 	Close() error
 }
 
@@ -119,6 +121,6 @@ type Option func(*config)
 
 type config struct{ backend string }
 
-// WithBackend names the backend to open, by its package: "epoll", "pollfd". An
-// empty name leaves the choice to New.
+// WithBackend names the backend to open, by its package: "epoll", "iouring",
+// "kqueue", "iocp" or "pollfd". An empty name leaves the choice to New.
 func WithBackend(name string) Option { return func(c *config) { c.backend = name } }

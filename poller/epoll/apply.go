@@ -32,7 +32,8 @@ func (p *Poller) applyLocked(c *waitctx.Change) error {
 	}
 	switch c.Op {
 	case waitctx.OpDelete:
-		return p.deleteLocked(i)
+		p.deleteLocked(i)
+		return nil
 	case waitctx.OpModify:
 		return p.modifyLocked(i, c)
 	}
@@ -77,7 +78,7 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 func (p *Poller) shareLocked(i, head uint32) unix.Errno {
 	s := p.slots.At(i)
 	if head != 0 {
-		s.armed = both(s.armed, p.wantLocked(head, p.slots.At(head).armed))
+		s.armed = merge(s.armed, p.wantLocked(head, p.slots.At(head).armed))
 	}
 	errno := p.ctl(p.set, unix.EPOLL_CTL_MOD, int(s.fd), maskOf(s.armed), p.cookieLocked(i))
 	if errno == 0 && head != 0 {
@@ -112,28 +113,24 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 	return os.NewSyscallError("epoll_ctl", errno)
 }
 
-// deleteLocked forgets a registration. The kernel not knowing it any more is
-// what a caller who closed first gets, and no error; but a dup may live.
-func (p *Poller) deleteLocked(i uint32) error {
+// deleteLocked forgets a registration, whatever the kernel says. It says no if
+// the number does not mean the file any more, as a caller who closed first will
+// have it: no error, but a dup may live and keep what was registered.
+func (p *Poller) deleteLocked(i uint32) {
 	s := *p.slots.At(i)
 	first := *p.byFD.At(uint32(s.fd))
 	armed := p.slots.At(first).armed
 	p.unlinkLocked(i)
 	p.releaseLocked(i)
 	if s.is(dead) {
-		return nil
+		return
 	}
 	head := p.headLocked(s.fd)
 	if head == 0 {
-		errno := p.ctl(p.set, unix.EPOLL_CTL_DEL, int(s.fd), 0, 0)
-		if errno == 0 {
-			return nil
+		if p.ctl(p.set, unix.EPOLL_CTL_DEL, int(s.fd), 0, 0) != 0 {
+			p.ghost = true
 		}
-		p.ghost = true
-		if isGone(errno) {
-			return nil
-		}
-		return os.NewSyscallError("epoll_ctl", errno)
+		return
 	}
 	if i == first {
 		p.slots.At(head).armed = unknown // the cookie changes, so the mask must be set again
@@ -145,7 +142,6 @@ func (p *Poller) deleteLocked(i uint32) error {
 	if p.armForLocked(head, want) != 0 {
 		p.loseLocked(s.fd)
 	}
-	return nil
 }
 
 // flushLocked widens the masks that Rearm found too narrow.
@@ -156,15 +152,4 @@ func (p *Poller) flushLocked() {
 		}
 	}
 	p.rearms = p.rearms[:0]
-}
-
-// isGone says that a number no longer means the file that was registered: it is
-// closed, or now one of a file that is not in the set, that cannot be, or of the
-// set itself.
-func isGone(errno unix.Errno) bool {
-	switch errno {
-	case unix.EBADF, unix.ENOENT, unix.EPERM, unix.EINVAL:
-		return true
-	}
-	return false
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"bide/internal/chunks"
 	"bide/internal/netpark"
@@ -16,11 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Poller waits by epoll(7). Make one with [New].
-//
-// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
-// while another one is in Wait. Suppress and Rearm belong to the goroutine that
-// waits.
+// Poller waits by epoll(7), and keeps the contract of [bide/poller.Poller].
+// Make one with [New].
 type Poller struct {
 	mu      sync.Mutex   // guards everything below; the wake's own lock is taken inside it
 	closed  atomic.Bool  // set under mu
@@ -36,7 +32,7 @@ type Poller struct {
 	outer   int               // an epoll set that holds set, for FD; -1 until asked for
 	sleepy  bool              // the last Wait slept until there was one event
 	busy    int               // events and turns since it was last asked whether the monitor is to be woken
-	heard   time.Duration     // when the runtime last heard of a sleep, or of none for long, since started
+	monitor netpark.Monitor   // of the runtime, which may rest while this poller is busy
 	scratch scratch           // of the waiter, except for ctl
 	wake    waker
 
@@ -132,9 +128,7 @@ func (p *Poller) addOwn(set int) unix.Errno {
 	return 0
 }
 
-// Apply brings the registrations up to date. Deletes run first, whatever the
-// order of changes; every change is tried, its Err is set, and the errors are
-// returned joined. A Wait under way takes the changes into account.
+// Apply brings the registrations up to date, as [bide/poller.Poller] has it.
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.lock()
 	defer p.mu.Unlock()
@@ -156,8 +150,7 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 	return errors.Join(errs...)
 }
 
-// Suppress keeps a registration silent until Rearm. The kernel hears of it
-// only if it reports the registration again.
+// Suppress keeps a registration silent until Rearm, as [bide/poller.Poller] has it.
 func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -166,9 +159,10 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. If the kernel was told to be silent, or tells by edges,
-// the next Wait or Apply has it look anew; at once, though, if FD was handed
-// out, as another loop may wait on it before either is called.
+// Rearm ends Suppress, as [bide/poller.Poller] has it. If the kernel was told
+// to be silent, or tells by edges, the next Wait or Apply has it look anew; at
+// once, though, if FD was handed out, as another loop may wait on it before
+// either is called.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -212,8 +206,8 @@ func (p *Poller) Caps() waitctx.Caps {
 	}
 }
 
-// FD returns a descriptor that is readable when Wait has something to return.
-// It stays the same while the poller is open.
+// FD returns a second epoll set, which holds the first, as [bide/poller.Poller]
+// has it.
 func (p *Poller) FD() (waitctx.FD, bool) {
 	p.lock()
 	defer p.mu.Unlock()
@@ -232,27 +226,27 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 		p.outer = outer
 		p.flushLocked()
 		if len(p.backlog) > 0 {
-			p.wake.write()
+			p.wake.interrupt()
 		}
 	}
 	return waitctx.FD(p.outer), true
 }
 
-// Stats returns the counts so far.
+// Stats returns the counts so far. Any goroutine may call it.
 func (p *Poller) Stats() Stats {
 	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
 
-// Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
-// and closes the poller's descriptors. Closing again does nothing.
+// Close closes the poller, as [bide/poller.Poller] has it. One that comes second
+// waits for the first.
 func (p *Poller) Close() error {
 	p.lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
-		p.wake.write()
+		p.wake.interrupt()
 	}
 	for p.waiting || !first && !p.shut {
 		p.left.Wait()

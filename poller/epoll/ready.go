@@ -3,6 +3,7 @@
 package epoll
 
 import (
+	"bide/internal/pollbits"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -16,28 +17,19 @@ func maskOf(i waitctx.Interest) uint32 {
 	if i == disarmed {
 		return unix.EPOLLONESHOT
 	}
-	var mask uint32
-	if i&waitctx.Readable != 0 {
-		mask |= unix.EPOLLIN | unix.EPOLLRDHUP
-	}
-	if i&waitctx.Writable != 0 {
-		mask |= unix.EPOLLOUT
-	}
-	if i&waitctx.Priority != 0 {
-		mask |= unix.EPOLLPRI
-	}
+	mask := pollbits.Mask(i)
 	if i&edge != 0 {
 		mask |= unix.EPOLLET
 		if i&waitctx.Readable != 0 {
-			mask |= unix.EPOLLPRI // a read stops short of urgent data: see ends
+			mask |= unix.EPOLLPRI // a read stops short of urgent data: see moreThanData
 		}
 	}
 	return mask
 }
 
-// ends reports whether an event says more than that there is data, or room for it:
-// what may be hidden behind a short read, and must not be told just once.
-func ends(events uint32) bool { return events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 }
+// moreThanData reports whether an event says more than that there is data, or room
+// for it: what may be hidden behind a short read, and must not be told just once.
+func moreThanData(events uint32) bool { return events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0 }
 
 // readyOf translates what the kernel reported, and filters it by interest, as
 // others may share the registration. It is looked up, as it is asked for each
@@ -46,45 +38,14 @@ func readyOf(events uint32, i waitctx.Interest) waitctx.Ready {
 	return readiness[i&asked][events&0x1f|events>>8&0x20]
 }
 
-// readiness is translate of every combination: the five lowest bits that
+// readiness is pollbits.Ready of every combination: the five lowest bits that
 // epoll_ctl(2) has, and EPOLLRDHUP in the place of the sixth.
 var readiness = func() (table [asked + 1][0x40]waitctx.Ready) {
 	for i := range table {
 		for bits := range table[i] {
 			events := uint32(bits&0x1f | bits&0x20<<8)
-			table[i][bits] = translate(events, waitctx.Interest(i))
+			table[i][bits] = pollbits.Ready(events, waitctx.Interest(i))
 		}
 	}
 	return table
 }()
-
-// translate is what readyOf looks up. Hang-up and error make a file readable
-// and writable: no call on it blocks, and a pipe's end of file is EPOLLHUP
-// alone.
-func translate(events uint32, i waitctx.Interest) waitctx.Ready {
-	var ready waitctx.Ready
-	over := events&(unix.EPOLLERR|unix.EPOLLHUP) != 0
-	if over {
-		if events&unix.EPOLLERR != 0 {
-			ready |= waitctx.ReadyErr
-		}
-		if events&unix.EPOLLHUP != 0 {
-			ready |= waitctx.ReadyHup
-		}
-	}
-	if i&waitctx.Readable != 0 {
-		if over || events&(unix.EPOLLIN|unix.EPOLLRDHUP) != 0 {
-			ready |= waitctx.ReadyIn
-		}
-		if events&unix.EPOLLRDHUP != 0 {
-			ready |= waitctx.ReadyRdHup
-		}
-	}
-	if i&waitctx.Writable != 0 && (over || events&unix.EPOLLOUT != 0) {
-		ready |= waitctx.ReadyOut
-	}
-	if i&waitctx.Priority != 0 && events&unix.EPOLLPRI != 0 {
-		ready |= waitctx.ReadyPri
-	}
-	return ready
-}

@@ -5,7 +5,6 @@ package epoll
 import (
 	"runtime"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"bide/internal/netpark"
@@ -14,12 +13,11 @@ import (
 )
 
 const (
-	brisk   = 250 * time.Microsecond // sleeps that end so soon after one another are held
-	tick    = 2 * time.Millisecond   // how often one is not, meanwhile
-	enough  = 2                      // sleeps in a tick, for the next ones to be held too
-	pause   = 100 * time.Millisecond // without held sleeps, after one that lasted for a tick
-	silence = 10 * time.Millisecond  // after which the monitor is woken
-	many    = 64                     // events, after which to look whether it has to be
+	briskSleep      = 250 * time.Microsecond // sleeps that end so soon after one another are held
+	tickEvery       = 2 * time.Millisecond   // one is not, meanwhile
+	minHeldPerTick  = 2                      // for the next ones to be held too
+	restWithoutHold = 100 * time.Millisecond // after a sleep that was held from tick to tick
+	eventsPerCheck  = 64                     // whether the monitor is to be woken
 )
 
 var started = time.Now()
@@ -54,9 +52,9 @@ type holding struct {
 type slept uint8
 
 const (
-	not   slept = iota // there was something
-	held               // unknown to the runtime
-	heard              // so that others had the processor
+	sleptNot   slept = iota // there was something
+	sleptHeld               // unknown to the runtime
+	sleptHeard              // by the runtime, so that others had the processor
 )
 
 // sleep waits until the set has something, or until rest has passed unless that
@@ -71,20 +69,20 @@ func (p *Poller) sleep(size uintptr, now, rest time.Duration) (rows int, how sle
 		if rows, errno = p.hold(size); errno == 0 {
 			h.sleeps++
 		}
-		return rows, held, errno
+		return rows, sleptHeld, errno
 	}
 	if !k.Opened() && !k.off {
 		k.off = k.open(p) != nil
 	}
 	if k.off || !endless {
 		if rows, errno = p.block(size, rest); errno == 0 {
-			how = heard
+			how = sleptHeard
 		}
 		return rows, how, errno
 	}
 	rows, parked, errno := k.park(size)
 	if parked {
-		how = heard
+		how = sleptHeard
 	}
 	return rows, how, errno
 }
@@ -94,8 +92,9 @@ func (p *Poller) sleep(size uintptr, now, rest time.Duration) (rows int, how sle
 func (p *Poller) wokeLocked() {
 	h, now := &p.held, time.Since(started)
 	h.pass, p.busy = false, 0
-	soon := now-h.woke < brisk
-	h.woke, p.heard = now, now
+	soon := now-h.woke < briskSleep
+	h.woke = now
+	p.monitor.Heard(now)
 	if soon && !h.on && p.outer < 0 { // a tick would make FD readable
 		h.begin(now)
 	}
@@ -103,7 +102,7 @@ func (p *Poller) wokeLocked() {
 
 func (h *holding) begin(now time.Duration) {
 	if now >= h.until && h.fits(now) {
-		h.on = h.timer.Set(tick)
+		h.on = h.timer.Set(tickEvery)
 		h.sleeps = 0
 	}
 }
@@ -112,9 +111,9 @@ func (h *holding) begin(now time.Duration) {
 func (h *holding) tick(now time.Duration) {
 	h.pass = true
 	if h.sleeps == 1 {
-		h.until = now + pause
+		h.until = now + restWithoutHold
 	}
-	h.on = h.sleeps >= enough && h.fits(now) && h.timer.Set(tick)
+	h.on = h.sleeps >= minHeldPerTick && h.fits(now) && h.timer.Set(tickEvery)
 	h.sleeps = 0
 }
 
@@ -123,24 +122,19 @@ func (h *holding) fits(now time.Duration) bool {
 	if int(pollers.Load()) <= runtime.GOMAXPROCS(0) {
 		return true
 	}
-	h.until = now + pause
+	h.until = now + restWithoutHold
 	return false
 }
 
 // countLocked counts what a loop found since a sleep that the runtime heard of.
 func (p *Poller) countLocked(n int) {
-	if p.busy += n; p.busy >= many {
+	if p.busy += n; p.busy >= eventsPerCheck {
 		p.wakeMonitorLocked()
 	}
 }
 
-// wakeMonitorLocked makes a system call that the runtime hears of, if there was
-// none for long. A busy loop makes no other; and if it was parked before, the
-// monitor may have gone to rest, which is to let others have the processor.
+// wakeMonitorLocked wakes the monitor, if it is time to.
 func (p *Poller) wakeMonitorLocked() {
 	p.busy = 0
-	if now := time.Since(started); now-p.heard >= silence {
-		p.heard = now
-		syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0)
-	}
+	p.monitor.Wake(time.Since(started))
 }

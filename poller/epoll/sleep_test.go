@@ -26,8 +26,8 @@ func TestHoldingBegins(t *testing.T) {
 		pollers int32
 		want    bool
 	}{
-		{name: "in a pause", until: time.Hour + 1},
-		{name: "after a pause", until: time.Hour, want: true},
+		{name: "in a rest", until: time.Hour + 1},
+		{name: "after a rest", until: time.Hour, want: true},
 		{name: "one for each processor", pollers: processors, want: true},
 		{name: "more than processors", pollers: processors + 1},
 	} {
@@ -49,10 +49,10 @@ func TestHoldingEnds(t *testing.T) {
 		on      bool
 		until   time.Duration
 	}{
-		{sleeps: enough, on: true},
-		{sleeps: 1, until: time.Hour + pause},
+		{sleeps: minHeldPerTick, on: true},
+		{sleeps: 1, until: time.Hour + restWithoutHold},
 		{sleeps: 0}, // busy all the time
-		{sleeps: enough, pollers: int32(runtime.GOMAXPROCS(0)) + 1, until: time.Hour + pause},
+		{sleeps: minHeldPerTick, pollers: int32(runtime.GOMAXPROCS(0)) + 1, until: time.Hour + restWithoutHold},
 	} {
 		h := newHolding(t, tc.pollers)
 		h.on, h.sleeps = true, tc.sleeps
@@ -141,7 +141,7 @@ func TestTicks(t *testing.T) {
 			p := newPoller(t)
 			source := newSource(t, time.Hour)
 			p.held.on = true
-			p.held.timer.Set(tick)
+			p.held.timer.Set(tickEvery)
 			if rebuild {
 				if err := p.rebuildLocked(); err != nil {
 					t.Fatal(err)

@@ -180,15 +180,15 @@ func (p *Poller) wantLocked(i uint32, most waitctx.Interest) waitctx.Interest {
 			break
 		}
 		if !s.is(suppressed) {
-			want = both(want, s.interest&(asked|edge))
+			want = merge(want, s.interest&(asked|edge))
 		}
 		i = s.next
 	}
 	return want
 }
 
-// both is what two need who share a registration: edges only if they do for both.
-func both(a, b waitctx.Interest) waitctx.Interest {
+// merge is what two need who share a registration: edges only if they do for both.
+func merge(a, b waitctx.Interest) waitctx.Interest {
 	switch {
 	case a == disarmed:
 		return b
@@ -235,7 +235,7 @@ func (p *Poller) levelLocked(head uint32) unix.Errno {
 // tellClosedLocked has the next Wait report ReadyClosed, or the one under way.
 func (p *Poller) tellClosedLocked(i uint32) {
 	p.queueLocked(i)
-	p.wake.write()
+	p.wake.interrupt()
 }
 
 // queueLocked puts a slot in the backlog, once.

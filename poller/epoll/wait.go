@@ -18,13 +18,7 @@ const (
 	maxRun   = 64             // dead cookies in a row that give a ghost away
 )
 
-// Wait fills dst with what is ready and returns how many events that are. It
-// blocks until there is one, until timeout has passed (never, if negative), or
-// until Wake; the last two return 0 and no error. With more ready than dst
-// holds, the next Wait goes on where this one stopped.
-//
-// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
-// during Wait answers waitctx.ErrClosed.
+// Wait waits for events, as [bide/poller.Poller] has it.
 func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	if p.queue.Load() != 0 {
 		runtime.Gosched()
@@ -155,8 +149,8 @@ func (p *Poller) sleepLocked(dst []waitctx.Event, timeout time.Duration) (int, e
 		p.mu.Unlock()
 		rows, how, errno := p.sleep(p.size(len(dst)), now, rest)
 		p.mu.Lock()
-		p.sleepy = how != not && rows == 1
-		if how == heard {
+		p.sleepy = how != sleptNot && rows == 1
+		if how == sleptHeard {
 			p.wokeLocked()
 		}
 		if p.closed.Load() {
@@ -179,7 +173,7 @@ func (p *Poller) tellPlainLocked(dst []waitctx.Event, rows []unix.EpollEvent) in
 		if s.gen != uint32(row.Pad) || s.next != 0 || s.flags != 0 {
 			break
 		}
-		if ends(row.Events) && s.armed&edge != 0 {
+		if moreThanData(row.Events) && s.armed&edge != 0 {
 			break
 		}
 		ready := readyOf(row.Events, s.interest)
@@ -268,7 +262,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 	}
 	errno := unix.Errno(0)
 	switch byEdge := p.slots.At(head).armed&edge != 0; {
-	case byEdge && ends(events):
+	case byEdge && moreThanData(events):
 		errno = p.levelLocked(head)
 	case byEdge && len(dst) == 0:
 		p.forgetArmedLocked(head)
@@ -285,7 +279,7 @@ func (p *Poller) fanOutLocked(dst []waitctx.Event, n int, head, events uint32) i
 // showBacklogLocked keeps the FD of another loop readable.
 func (p *Poller) showBacklogLocked() {
 	if p.outer >= 0 {
-		p.wake.write()
+		p.wake.interrupt()
 	}
 }
 

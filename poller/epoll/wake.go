@@ -29,23 +29,22 @@ const (
 //
 // pending is set before the write and cleared by Wait when it sees the event,
 // never by a timeout, so that no Wake is lost. An event that finds it clear is
-// not a Wake: it is a poller's own write, or the first event of a new set.
+// not a Wake: it is an interrupt of the poller's own, or the first event of a new set.
 type waker struct {
 	pending atomic.Bool
 
-	mu    sync.Mutex // guards what follows, and keeps a write from a number closed and used again
+	mu    sync.Mutex // guards what follows, and keeps an interrupt from a number closed and used again
 	fd    int
 	count uint64 // what write(2) and read(2) point to
 	shut  bool
 }
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 func (p *Poller) Wake() error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed
 	}
-	if p.wake.pending.CompareAndSwap(false, true) && !p.wake.write() {
+	if p.wake.pending.CompareAndSwap(false, true) && !p.wake.interrupt() {
 		return waitctx.ErrClosed
 	}
 	return nil
@@ -57,8 +56,8 @@ func (w *waker) open() error {
 	return os.NewSyscallError("eventfd2", err)
 }
 
-// write makes one event. It reports false if the waker is closed.
-func (w *waker) write() bool {
+// interrupt ends a sleep by one event. It reports false if the waker is closed.
+func (w *waker) interrupt() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shut {

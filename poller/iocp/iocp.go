@@ -10,22 +10,19 @@ import (
 	"bide/waitctx"
 )
 
-// Poller waits by a completion port. Make one with [New].
-//
-// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
-// while another one is in Wait. Suppress and Rearm belong to the goroutine that
-// waits.
+// Poller waits by a completion port, and keeps the contract of [bide/poller.Poller].
+// Make one with [New].
 type Poller struct {
 	sys    system
 	wake   waker
 	closed atomic.Bool // set under mu
 
-	mu      sync.Mutex // guards everything below; the wake's own lock is taken inside it
-	left    sync.Cond  // signalled when the waiter leaves, and when the handles are closed
-	waiting bool       // some goroutine is in Wait
-	asleep  bool       // and the lock is released meanwhile
-	poked   bool       // a packet that is not a Wake is on its way to it
-	shut    bool       // the handles are closed
+	mu          sync.Mutex // guards everything below; the wake's own lock is taken inside it
+	left        sync.Cond  // signalled when the waiter leaves, and when the handles are closed
+	waiting     bool       // some goroutine is in Wait
+	asleep      bool       // and the lock is released meanwhile
+	interrupted bool       // a packet that is not a Wake is on its way to it
+	shut        bool       // the handles are closed
 
 	slots   []slot
 	free    uint32 // first slot of the free list, linked by next
@@ -90,9 +87,7 @@ func newOn(sys system) *Poller {
 	return p
 }
 
-// Apply brings the registrations up to date. Deletes run first, whatever the
-// order of changes; every change is tried, its Err is set, and the errors are
-// returned joined. A Wait under way takes the changes into account.
+// Apply brings the registrations up to date, as [bide/poller.Poller] has it.
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -109,13 +104,13 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 		}
 	}
 	if len(changes) > len(errs) {
-		p.pokeLocked()
+		p.interruptLocked()
 	}
 	return errors.Join(errs...)
 }
 
-// Suppress keeps a registration silent until Rearm. The kernel is not asked
-// about it again meanwhile.
+// Suppress keeps a registration silent until Rearm, as [bide/poller.Poller] has it.
+// The kernel is not asked about it again meanwhile.
 func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -125,7 +120,8 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. The next Wait asks the kernel again.
+// Rearm ends Suppress, as [bide/poller.Poller] has it. The next Wait asks the
+// kernel again.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -155,22 +151,21 @@ func (p *Poller) Caps() waitctx.Caps {
 // FD returns false: no other loop can wait for a completion port.
 func (p *Poller) FD() (waitctx.FD, bool) { return waitctx.BadFD, false }
 
-// Stats returns the counts so far.
+// Stats returns the counts so far. Any goroutine may call it.
 func (p *Poller) Stats() Stats {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
 
-// Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
-// takes back all that the kernel was asked for, and closes the poller's handles.
-// Closing again does nothing.
+// Close closes the poller, as [bide/poller.Poller] has it. It takes back all that
+// the kernel was asked for. One that comes second waits for the first.
 func (p *Poller) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first {
-		p.pokeLocked()
+		p.interruptLocked()
 	}
 	for p.waiting || !first && !p.shut {
 		p.left.Wait()

@@ -179,7 +179,7 @@ func (p *Poller) queueLocked(i uint32) {
 	if s := &p.slots[i]; !s.queued {
 		s.queued = true
 		p.backlog = append(p.backlog, ref{i, s.gen})
-		p.pokeLocked()
+		p.interruptLocked()
 	}
 }
 

@@ -12,13 +12,7 @@ const (
 	maxSleep = 24 * time.Hour // in one system call; what is left follows in the next
 )
 
-// Wait fills dst with what is ready and returns how many events that are. It
-// blocks until there is one, until timeout has passed (never, if negative), or
-// until Wake; the last two return 0 and no error. With more ready than dst
-// holds, the next Wait goes on where this one stopped.
-//
-// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
-// during Wait answers waitctx.ErrClosed.
+// Wait waits for events, as [bide/poller.Poller] has it.
 func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -143,7 +137,7 @@ func (p *Poller) deliverLocked(dst []waitctx.Event, rows int, fresh bool) (n int
 		switch row.key {
 		case keyWake:
 			woke = p.wake.pending.Swap(false) || woke
-			p.poked = false
+			p.interrupted = false
 		case keyWaitable:
 			p.feedWaitLocked(uint32(row.cookie))
 		case keySocket:

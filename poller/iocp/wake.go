@@ -11,17 +11,16 @@ import (
 //
 // pending is set before the post and cleared by Wait when it sees the packet,
 // never by a timeout, so that no Wake is lost. A packet that finds it clear is
-// not a Wake: it is a poller's own, for changes the waiter has to see.
+// not a Wake: it is an interrupt of the poller's own, for changes the waiter has to see.
 type waker struct {
 	sys     system
 	pending atomic.Bool
 
-	mu   sync.Mutex // guards what follows, and keeps a post from a handle closed and used again
+	mu   sync.Mutex // guards what follows, and keeps an interrupt from a handle closed and used again
 	shut bool
 }
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 func (p *Poller) Wake() error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed
@@ -29,15 +28,15 @@ func (p *Poller) Wake() error {
 	if !p.wake.pending.CompareAndSwap(false, true) {
 		return nil
 	}
-	err := p.wake.post()
+	err := p.wake.interrupt()
 	if err != nil {
 		p.wake.pending.Store(false)
 	}
 	return err
 }
 
-// post makes one packet.
-func (w *waker) post() error {
+// interrupt ends a sleep by one packet.
+func (w *waker) interrupt() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shut {
@@ -52,10 +51,10 @@ func (w *waker) close() {
 	w.shut = true
 }
 
-// pokeLocked has the waiter look at what changed. One that is not asleep looks
-// by itself.
-func (p *Poller) pokeLocked() {
-	if p.asleep && !p.poked {
-		p.poked = p.wake.post() == nil
+// interruptLocked has the waiter look at what changed. One that is not asleep
+// looks by itself.
+func (p *Poller) interruptLocked() {
+	if p.asleep && !p.interrupted {
+		p.interrupted = p.wake.interrupt() == nil
 	}
 }

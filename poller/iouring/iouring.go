@@ -19,11 +19,8 @@ const (
 	completions = 4096 // beyond it the kernel allocates memory for each
 )
 
-// Poller waits by io_uring(7). Make one with [New].
-//
-// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
-// while another one is in Wait. Suppress and Rearm belong to the goroutine that
-// waits.
+// Poller waits by io_uring(7), and keeps the contract of [bide/poller.Poller].
+// Make one with [New].
 type Poller struct {
 	closed atomic.Bool  // set under mu
 	queue  atomic.Int32 // goroutines at mu, besides the one that waits
@@ -88,9 +85,7 @@ func newSized(requests, completions uint32) (*Poller, error) {
 	return p, nil
 }
 
-// Apply brings the registrations up to date. Deletes run first, whatever the
-// order of changes; every change is tried, its Err is set, and the errors are
-// returned joined. A Wait under way takes the changes into account.
+// Apply brings the registrations up to date, as [bide/poller.Poller] has it.
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.lock()
 	defer p.mu.Unlock()
@@ -123,8 +118,8 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 	return errors.Join(errs...)
 }
 
-// Suppress keeps a registration silent until Rearm. Its poll is not armed again
-// once it has fired.
+// Suppress keeps a registration silent until Rearm, as [bide/poller.Poller] has it.
+// Its poll is not armed again once it has fired.
 func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -133,8 +128,9 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. The next Wait arms the poll; at once, though, if FD was
-// handed out, as another loop may wait on it before Wait is called.
+// Rearm ends Suppress, as [bide/poller.Poller] has it. The next Wait arms the
+// poll; at once, though, if FD was handed out, as another loop may wait on it
+// before Wait is called.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,10 +157,9 @@ func (p *Poller) Caps() waitctx.Caps {
 	}
 }
 
-// FD returns a descriptor that is readable when Wait has something to return.
-// It stays the same while the poller is open. From the first call on, each Wait
-// arms before it returns what it would else leave to the next, so that the
-// descriptor turns readable once more for what the caller is about to drain.
+// FD returns the ring, as [bide/poller.Poller] has it. From the first call on,
+// each Wait arms before it returns what it would else leave to the next, so that
+// the descriptor turns readable once more for what the caller is about to drain.
 func (p *Poller) FD() (waitctx.FD, bool) {
 	p.lock()
 	defer p.mu.Unlock()
@@ -178,22 +173,21 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 	return waitctx.FD(p.ring.fd), true
 }
 
-// Stats returns the counts so far.
+// Stats returns the counts so far. Any goroutine may call it.
 func (p *Poller) Stats() Stats {
 	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
 
-// Close makes the Wait under way return waitctx.ErrClosed, waits until it has
-// and until the kernel has let go of every file, and closes the ring. Closing
-// again does nothing.
+// Close closes the poller, as [bide/poller.Poller] has it. It waits for the kernel
+// to let go of every file. One that comes second waits for the first.
 func (p *Poller) Close() error {
 	p.lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
-		p.kickLocked()
+		p.interruptLocked()
 	}
 	for p.waiting || first && p.draining > 0 || !first && !p.shut {
 		p.left.Wait()
@@ -358,7 +352,7 @@ func (p *Poller) announceLocked() {
 	before := p.stats.Enters
 	p.flushLocked(len(p.rearms), false)
 	if p.woken.Load() {
-		p.kickLocked()
+		p.interruptLocked()
 	}
 	p.stats.Ctl += p.stats.Enters - before
 }

@@ -4,17 +4,12 @@ package iouring
 
 import (
 	"os"
-	"syscall"
 	"time"
 
 	"bide/internal/netpark"
 
 	"golang.org/x/sys/unix"
 )
-
-// silence is how long a loop that finds something each time goes without a
-// system call that Go's runtime hears of.
-const silence = 10 * time.Millisecond
 
 var started = time.Now()
 
@@ -27,11 +22,11 @@ var started = time.Now()
 // would pass any more.
 type parking struct {
 	netpark.Parking
-	alarm netpark.Alarm
-	off   bool          // the netpoller does not take the set
-	end   time.Duration // of the sleep, since started; negative if it has none
-	asked int           // how often, in this park
-	heard time.Duration // when Go's runtime last heard of this poller, since started
+	alarm   netpark.Alarm
+	monitor netpark.Monitor
+	off     bool          // the netpoller does not take the set
+	end     time.Duration // of the sleep, since started; negative if it has none
+	asked   int           // how often, in this park
 }
 
 // open makes the set.
@@ -84,7 +79,7 @@ func (k *parking) park(rest time.Duration) {
 	}
 	k.off = k.Park() != nil || k.off
 	if k.asked > 1 {
-		k.heard = time.Since(started)
+		k.monitor.Heard(time.Since(started))
 	}
 }
 
@@ -93,16 +88,5 @@ func (k *parking) close() {
 	if k.Opened() {
 		k.Close()
 		k.alarm.Close()
-	}
-}
-
-// wakeMonitor makes a system call that Go's runtime hears of, if there was none
-// for long. A busy loop makes no other; and if it was parked before, the
-// runtime's monitor may have gone to rest, which is to let others have the
-// processor.
-func (k *parking) wakeMonitor(now time.Duration) {
-	if now-k.heard >= silence {
-		k.heard = now
-		syscall.Syscall(syscall.SYS_GETPID, 0, 0, 0)
 	}
 }

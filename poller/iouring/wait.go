@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"time"
 
+	"bide/internal/pollbits"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -18,13 +19,7 @@ const (
 	slice    = time.Millisecond // of it, after which others get the lock
 )
 
-// Wait fills dst with what is ready and returns how many events that are. It
-// blocks until there is one, until timeout has passed (never, if negative), or
-// until Wake; the last two return 0 and no error. With more ready than dst
-// holds, the next Wait goes on where this one stopped.
-//
-// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
-// during Wait answers waitctx.ErrClosed.
+// Wait waits for events, as [bide/poller.Poller] has it.
 func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	if p.queue.Load() != 0 {
 		runtime.Gosched()
@@ -54,7 +49,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // what has completed. It sleeps only when all is armed.
 func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	start := time.Since(started)
-	p.parked.wakeMonitor(start)
+	p.parked.monitor.Wake(start)
 	look := p.noteLocked() // what completed before is judged anew, without a sleep
 	yield, last := true, false
 	for {
@@ -209,7 +204,7 @@ func (p *Poller) completeLocked(c cqe) (i uint32, ready waitctx.Ready, errno uni
 	case c.res < 0:
 		return i, 0, unix.Errno(-c.res)
 	}
-	ready = readyOf(uint32(c.res), s.interest)
+	ready = pollbits.Ready(uint32(c.res), s.interest)
 	if ready&waitctx.ReadyPri != 0 && !hasPriority(s.fd) {
 		ready &^= waitctx.ReadyPri
 	}
@@ -318,45 +313,9 @@ const pollRdBand = 0x80
 // maskOf translates an interest to what a poll asks for. Silent asks for
 // nothing but what comes unasked.
 func maskOf(i waitctx.Interest) uint32 {
-	mask := uint32(unix.POLLERR | unix.POLLHUP)
-	if i&waitctx.Readable != 0 {
-		mask |= unix.POLLIN | unix.POLLRDHUP
-	}
-	if i&waitctx.Writable != 0 {
-		mask |= unix.POLLOUT
-	}
+	mask := unix.POLLERR | unix.POLLHUP | pollbits.Mask(i)
 	if i&waitctx.Priority != 0 {
-		mask |= unix.POLLPRI | pollRdBand
+		mask |= pollRdBand
 	}
 	return mask
-}
-
-// readyOf translates what a poll completed with, and filters it by interest, as
-// a poll may have been armed for more. Hang-up and error make a file readable
-// and writable: no call on it blocks, and a pipe's end of file is POLLHUP
-// alone.
-func readyOf(events uint32, i waitctx.Interest) waitctx.Ready {
-	var ready waitctx.Ready
-	if events&unix.POLLERR != 0 {
-		ready |= waitctx.ReadyErr
-	}
-	if events&unix.POLLHUP != 0 {
-		ready |= waitctx.ReadyHup
-	}
-	over := events&(unix.POLLERR|unix.POLLHUP) != 0
-	if i&waitctx.Readable != 0 {
-		if over || events&(unix.POLLIN|unix.POLLRDHUP) != 0 {
-			ready |= waitctx.ReadyIn
-		}
-		if events&unix.POLLRDHUP != 0 {
-			ready |= waitctx.ReadyRdHup
-		}
-	}
-	if i&waitctx.Writable != 0 && (over || events&unix.POLLOUT != 0) {
-		ready |= waitctx.ReadyOut
-	}
-	if i&waitctx.Priority != 0 && events&unix.POLLPRI != 0 {
-		ready |= waitctx.ReadyPri
-	}
-	return ready
 }

@@ -4,8 +4,7 @@ package iouring
 
 import "bide/waitctx"
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 //
 // What wakes is the completion of a request that does nothing. An eventfd(2)
 // would take a descriptor, and a poll that completes on the thread which armed
@@ -24,13 +23,13 @@ func (p *Poller) Wake() error {
 		return waitctx.ErrClosed
 	}
 	if !p.woken.Swap(true) && (p.waiting || p.nested) {
-		p.kickLocked()
+		p.interruptLocked()
 	}
 	return nil
 }
 
-// kickLocked puts a completion in the ring that is for nobody.
-func (p *Poller) kickLocked() {
+// interruptLocked ends a sleep by a completion that is for nobody.
+func (p *Poller) interruptLocked() {
 	for !p.ring.push(sqe{opcode: opNop}) {
 		if p.submitLocked() != 0 {
 			return // what fills the ring is going to complete

@@ -3,7 +3,6 @@
 package kqueue
 
 import (
-	"os"
 	"syscall"
 	"time"
 
@@ -25,8 +24,8 @@ type batch struct {
 type step struct {
 	fd       int32
 	from, to int
-	change   *waitctx.Change // to be told an error; nil if the caller is
-	slot     uint32          // to be dropped with it; 0 if there is none
+	change   *waitctx.Change // the add it is for, to be told an error; nil if it is for none
+	slot     uint32          // to be dropped then; 0 if there is none
 }
 
 const maxChanges = 256 // in one call
@@ -74,7 +73,8 @@ func (p *Poller) redoLocked(s step) {
 		p.loseIfGoneLocked(s.fd, errno)
 		return
 	}
-	p.dropLocked(s.slot)
+	p.unlinkLocked(s.slot)
+	p.releaseLocked(s.slot)
 	p.planLocked(s.fd, step{}) // half of it may have been added
 	p.runLocked()
 	s.change.Err = refusal(errno)
@@ -184,9 +184,6 @@ func (p *Poller) settleLocked(s step) syscall.Errno {
 		c, errno := &p.batch.changes[i], p.batch.errs[i]
 		x := bit(c.Filter)
 		if uintptr(f.gen) != c.Udata { // the chain is empty: a delete
-			if errno != 0 && !isGone(errno) && s.change != nil {
-				s.change.Err = os.NewSyscallError("kevent", errno)
-			}
 			continue
 		}
 		switch {

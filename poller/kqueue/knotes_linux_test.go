@@ -139,6 +139,37 @@ func TestRefusedAddLeavesNothing(t *testing.T) {
 	})
 }
 
+// A delete lets go whatever the kernel answers. What it kept is deleted once more
+// when a row of it comes.
+func TestDeleteThatTheKernelRefuses(t *testing.T) {
+	each(t, func(r *rig) {
+		f, w := fdtest.Pipe(r)
+		c := r.added(f, waitctx.Readable)
+		r.meddle(func(c call, n int, events []kqsys.Event) (int, error) {
+			if len(c.changes) == 0 {
+				return n, nil
+			}
+			undo := c.changes[0]
+			undo.Flags = kqsys.Add
+			r.Queue.Kevent([]kqsys.Event{undo}, nil, nil)
+			if n == 0 {
+				return 0, unix.ENOMEM
+			}
+			events[0].Data = int64(unix.ENOMEM)
+			return n, nil
+		})
+		r.must(r.remove(c))
+		r.meddle(nil)
+		if err := r.Apply([]waitctx.Change{r.remove(c)}); !errors.Is(err, waitctx.ErrNotFound) {
+			r.Errorf("Apply() of the delete once more = %v, want ErrNotFound", err)
+		}
+		r.knotes(1)
+		w.Write("x")
+		r.silent()
+		r.knotes(0)
+	})
+}
+
 // kevent(2): after EINTR all changes have been applied. There are no receipts,
 // so that each is asked for again.
 func TestInterruptedChangesAreApplied(t *testing.T) {
@@ -358,6 +389,22 @@ func TestReuseIsSeenWhereverAKnoteIsTouched(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A number that was closed is seen too, when its knote is enabled again.
+func TestClosedNumberIsSeenWhenItsKnoteIsTouched(t *testing.T) {
+	each(t, func(r *rig) {
+		f, w := fdtest.Pipe(r)
+		w.Write("x")
+		c := r.added(f, waitctx.Readable)
+		r.expect(c, waitctx.ReadyIn)
+		r.Suppress(c.FD, c.ID)
+		r.silent()
+		f.Close()
+		r.Rearm(c.FD, c.ID)
+		r.expect(c, waitctx.ReadyClosed)
+		r.must(r.remove(c))
+	})
 }
 
 // The reader goes while the knote is to change from EV_CLEAR to level, which

@@ -17,11 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Poller waits by kqueue(2). Make one with [New].
-//
-// Apply, Wake, Caps, FD, Stats and Close may be called from any goroutine, also
-// while another one is in Wait. Suppress and Rearm belong to the goroutine that
-// waits.
+// Poller waits by kqueue(2), and keeps the contract of [bide/poller.Poller].
+// Make one with [New].
 type Poller struct {
 	sys    kqsys.Sys
 	caps   kqsys.Caps
@@ -99,9 +96,7 @@ func NewOn(sys kqsys.Sys) (*Poller, error) {
 	return p, nil
 }
 
-// Apply brings the registrations up to date. Deletes run first, whatever the
-// order of changes; every change is tried, its Err is set, and the errors are
-// returned joined. A Wait under way takes the changes into account.
+// Apply brings the registrations up to date, as [bide/poller.Poller] has it.
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.lock()
 	defer p.mu.Unlock()
@@ -125,8 +120,7 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 	return errors.Join(errs...)
 }
 
-// Suppress keeps a registration silent until Rearm. The kernel hears of it
-// only if it reports the registration again.
+// Suppress keeps a registration silent until Rearm, as [bide/poller.Poller] has it.
 func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,9 +129,9 @@ func (p *Poller) Suppress(fd waitctx.FD, id waitctx.ID) {
 	}
 }
 
-// Rearm ends Suppress. If the kernel was told to be silent, the next Wait or
-// Apply undoes it; at once, though, if FD was handed out, as another loop may
-// wait on it before either is called.
+// Rearm ends Suppress, as [bide/poller.Poller] has it. If the kernel was told
+// to be silent, the next Wait or Apply undoes it; at once, though, if FD was
+// handed out, as another loop may wait on it before either is called.
 func (p *Poller) Rearm(fd waitctx.FD, id waitctx.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -176,8 +170,7 @@ func (p *Poller) Caps() waitctx.Caps {
 	}
 }
 
-// FD returns a descriptor that is readable when Wait has something to return.
-// It stays the same while the poller is open.
+// FD returns the kqueue, as [bide/poller.Poller] has it.
 func (p *Poller) FD() (waitctx.FD, bool) {
 	p.lock()
 	defer p.mu.Unlock()
@@ -188,30 +181,30 @@ func (p *Poller) FD() (waitctx.FD, bool) {
 		p.nested = true
 		p.flushLocked()
 		if len(p.backlog) > 0 {
-			p.wake.write()
+			p.wake.interrupt()
 		}
 	}
 	return waitctx.FD(p.sys.FD()), true
 }
 
-// Stats returns the counts so far.
+// Stats returns the counts so far. Any goroutine may call it.
 func (p *Poller) Stats() Stats {
 	p.lock()
 	defer p.mu.Unlock()
 	return p.stats
 }
 
-// Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
-// and closes the poller's descriptors. Closing again does nothing.
+// Close closes the poller, as [bide/poller.Poller] has it. One that comes second
+// waits for the first.
 //
-// The wake comes first: closing a kqueue does not end a kevent(2) on it
+// The interrupt comes first: closing a kqueue does not end a kevent(2) on it
 // everywhere.
 func (p *Poller) Close() error {
 	p.lock()
 	defer p.mu.Unlock()
 	first := !p.closed.Swap(true)
 	if first && p.waiting {
-		p.wake.write()
+		p.wake.interrupt()
 	}
 	for p.waiting || !first && !p.shut {
 		p.left.Wait()
@@ -262,7 +255,8 @@ func (p *Poller) applyLocked(c *waitctx.Change) error {
 	}
 	switch c.Op {
 	case waitctx.OpDelete:
-		return p.deleteLocked(i, c)
+		p.deleteLocked(i)
+		return nil
 	case waitctx.OpModify:
 		return p.modifyLocked(i, c)
 	}
@@ -300,7 +294,8 @@ func (p *Poller) addLocked(c *waitctx.Change) error {
 		return nil
 	}
 	if errno := p.armLocked(fd); errno != 0 {
-		p.dropLocked(i)
+		p.unlinkLocked(i)
+		p.releaseLocked(i)
 		p.loseIfGoneLocked(fd, errno)
 		return refusal(errno)
 	}
@@ -335,22 +330,22 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 	return refusal(errno)
 }
 
-// deleteLocked forgets a registration. The kernel not knowing it any more is
-// what a caller who closed first gets, and no error.
-func (p *Poller) deleteLocked(i uint32, c *waitctx.Change) error {
+// deleteLocked forgets a registration, whatever the kernel says. It says no to a
+// caller who closed first; and what it kept, strayLocked deletes.
+func (p *Poller) deleteLocked(i uint32) {
 	s := p.slots[i]
-	p.dropLocked(i)
+	p.unlinkLocked(i)
+	p.releaseLocked(i)
 	if s.dead {
-		return nil
+		return
 	}
 	if p.headLocked(s.fd) == 0 {
-		p.planLocked(s.fd, step{change: c})
-		return nil
+		p.planLocked(s.fd, step{})
+		return
 	}
 	if p.armLocked(s.fd) != 0 {
 		p.loseLocked(s.fd)
 	}
-	return nil
 }
 
 // refuse answers what the system has no filter for.

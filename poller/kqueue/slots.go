@@ -107,13 +107,8 @@ func (p *Poller) allocLocked() uint32 {
 	return i
 }
 
-// dropLocked takes a slot out of its chain and puts it on the free list.
-func (p *Poller) dropLocked(i uint32) {
-	at := &p.files[p.slots[i].fd].first
-	for *at != i {
-		at = &p.slots[*at].next
-	}
-	*at = p.slots[i].next
+// releaseLocked puts a slot that is in no chain on the free list.
+func (p *Poller) releaseLocked(i uint32) {
 	p.slots[i] = slot{gen: p.slots[i].gen + 1, next: p.free}
 	p.free = i
 }
@@ -151,6 +146,16 @@ func (p *Poller) pushLocked(i uint32) {
 	p.files[fd].first = i
 }
 
+// unlinkLocked takes a slot out of its chain.
+func (p *Poller) unlinkLocked(i uint32) {
+	at := &p.files[p.slots[i].fd].first
+	for *at != i {
+		at = &p.slots[*at].next
+	}
+	*at = p.slots[i].next
+	p.slots[i].next = 0
+}
+
 // loseLocked declares the living slots of a number dead, as their file is not
 // behind the number any more.
 func (p *Poller) loseLocked(fd int32) {
@@ -173,7 +178,7 @@ func (p *Poller) loseIfGoneLocked(fd int32, errno syscall.Errno) {
 // tellClosedLocked has the next Wait report ReadyClosed, or the one under way.
 func (p *Poller) tellClosedLocked(i uint32) {
 	p.queueLocked(i)
-	p.wake.write()
+	p.wake.interrupt()
 }
 
 // queueLocked puts a slot in the backlog, once.

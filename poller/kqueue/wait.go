@@ -21,13 +21,7 @@ const (
 	maxSleep = 24 * time.Hour
 )
 
-// Wait fills dst with what is ready and returns how many events that are. It
-// blocks until there is one, until timeout has passed (never, if negative), or
-// until Wake; the last two return 0 and no error. With more ready than dst
-// holds, the next Wait goes on where this one stopped.
-//
-// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
-// during Wait answers waitctx.ErrClosed.
+// Wait waits for events, as [bide/poller.Poller] has it.
 func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	if p.queue.Load() != 0 {
 		runtime.Gosched()
@@ -53,7 +47,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 		p.left.Broadcast()
 	}
 	if len(p.backlog) > 0 && p.nested {
-		p.wake.write() // FD must stay readable
+		p.wake.interrupt() // FD must stay readable
 	}
 	return n, err
 }

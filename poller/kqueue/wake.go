@@ -14,12 +14,12 @@ import (
 //
 // pending is set before the write and cleared by Wait when it sees the event,
 // never by a timeout, so that no Wake is lost. An event that finds it clear is
-// not a Wake: it is a poller's own write.
+// not a Wake: it is an interrupt of the poller's own.
 type waker struct {
 	pending atomic.Bool
 	event   wakeEvent
 
-	mu   sync.Mutex // keeps a write from a number closed and used again
+	mu   sync.Mutex // keeps an interrupt from a number closed and used again
 	shut bool
 }
 
@@ -32,8 +32,7 @@ type wakeEvent interface {
 	close() error
 }
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 func (p *Poller) Wake() error {
 	if p.closed.Load() {
 		return waitctx.ErrClosed
@@ -41,7 +40,7 @@ func (p *Poller) Wake() error {
 	if !p.wake.pending.CompareAndSwap(false, true) {
 		return nil
 	}
-	err := p.wake.write()
+	err := p.wake.interrupt()
 	if err != nil {
 		p.wake.pending.Store(false)
 	}
@@ -57,8 +56,8 @@ func (w *waker) open(sys kqsys.Sys) (err error) {
 	return err
 }
 
-// write makes one event.
-func (w *waker) write() error {
+// interrupt ends a sleep by one event.
+func (w *waker) interrupt() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shut {

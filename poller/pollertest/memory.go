@@ -57,7 +57,7 @@ func (m *Memory) Log() []waitctx.Change {
 	return slices.Clone(m.log)
 }
 
-// Apply brings the registrations up to date, deletes first.
+// Apply brings the registrations up to date, as [poller.Poller] has it.
 func (m *Memory) Apply(changes []waitctx.Change) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +109,7 @@ func (m *Memory) indexLocked(id waitctx.ID) int {
 	return slices.IndexFunc(m.regs, func(r *memoryReg) bool { return r.ID == id })
 }
 
-// Wait stores in dst what SetReady said is ready, as poller.Poller has it.
+// Wait tells what SetReady said is ready, as [poller.Poller] has it.
 func (m *Memory) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -195,8 +195,7 @@ func filter(ready waitctx.Ready, i waitctx.Interest) waitctx.Ready {
 	return told
 }
 
-// Wake makes the Wait under way return, or else the next one. After Close it
-// returns waitctx.ErrClosed.
+// Wake ends a Wait, as [poller.Poller] has it.
 func (m *Memory) Wake() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -239,8 +238,8 @@ func (m *Memory) Caps() waitctx.Caps {
 // FD returns false.
 func (m *Memory) FD() (waitctx.FD, bool) { return waitctx.BadFD, false }
 
-// Close makes the Wait under way return waitctx.ErrClosed, and waits until it has.
-// Closing again does nothing.
+// Close closes the poller, as [poller.Poller] has it. One that comes second may
+// return before the first.
 func (m *Memory) Close() error {
 	m.mu.Lock()
 	if m.closed {

@@ -229,11 +229,9 @@ func (m *model) isStray(token waitctx.Token) bool {
 	return slices.ContainsFunc(m.regs, func(r *modelReg) bool { return r.stray && r.Token == token })
 }
 
-// mayLetGo says whether what is ready may change in Wait. A poll of io_uring holds
-// the file it is for, also when its number was closed; when it fires, the file may
-// go, and its peer hang up.
+// mayLetGo says whether what is ready may change in Wait.
 func (m *model) mayLetGo() bool {
-	return m.caps.Name == "iouring" && slices.ContainsFunc(m.regs, func(r *modelReg) bool { return r.stray })
+	return m.holdsFiles() && slices.ContainsFunc(m.regs, func(r *modelReg) bool { return r.stray })
 }
 
 // want is what the other poller tells, or poll(2), but for strays.
@@ -259,16 +257,14 @@ func (m *model) want() map[waitctx.Token]waitctx.Ready {
 	return want
 }
 
-// late says whether to go on waiting for what is missing: where a poll that is
-// cancelled must be over before the next one begins, that takes its time.
+// late says whether to go on waiting for what is missing.
 func (m *model) late(missing int, start time.Time) bool {
-	return m.caps.Name == "iocp" && missing > 0 && time.Since(start) < patience
+	return m.cancelsSlowly() && missing > 0 && time.Since(start) < patience
 }
 
-// agrees says whether an event may tell just that. A poll of Windows is over with
-// the first thing that is ready; the rest comes with the next.
+// agrees says whether an event may tell just that.
 func (m *model) agrees(told, want waitctx.Ready) bool {
-	return told == want || m.caps.Name == "iocp" && told&^want == 0
+	return told == want || m.tellsInParts() && told&^want == 0
 }
 
 // strict leaves the bits on which systems agree with their poll(2).

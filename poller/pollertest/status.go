@@ -64,7 +64,7 @@ var statusTests = []subtest{
 			s.Fatalf("shutdown: %v", err)
 		}
 		want := waitctx.ReadyIn
-		if s.caps.Name != "pollfd" || runtime.GOOS == "linux" {
+		if s.seesLastByte() {
 			want |= waitctx.ReadyRdHup
 		}
 		if fdtest.HidesEnd(s) {

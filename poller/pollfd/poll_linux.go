@@ -6,10 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	subMilli  = true
-	pollRdHup = unix.POLLRDHUP
-)
+const subMilli = true
 
 // poll wraps ppoll(2), whose timeout is in nanoseconds; a negative one waits
 // forever.

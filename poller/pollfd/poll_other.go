@@ -8,10 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	subMilli  = false
-	pollRdHup = 0 // not in POSIX: a peer's last byte shows as POLLIN
-)
+const subMilli = false
 
 // poll wraps poll(2). Its timeout is in milliseconds, rounded up so that it is
 // never early; a negative one waits forever.

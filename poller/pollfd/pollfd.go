@@ -14,11 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Poller waits by poll(2). Make one with [New].
-//
-// Apply, Wake, Caps, FD and Close may be called from any goroutine, also while
-// another one is in Wait. Suppress and Rearm belong to the goroutine that
-// waits.
+// Poller waits by poll(2), and keeps the contract of [bide/poller.Poller].
+// Make one with [New].
 type Poller struct {
 	wake pipe
 
@@ -58,9 +55,7 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Apply brings the registrations up to date. Deletes run first, whatever the
-// order of changes; every change is tried, its Err is set, and the errors are
-// returned joined. A Wait under way takes the changes into account.
+// Apply brings the registrations up to date, as [bide/poller.Poller] has it.
 func (p *Poller) Apply(changes []waitctx.Change) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -82,13 +77,7 @@ func (p *Poller) Apply(changes []waitctx.Change) error {
 	return errors.Join(errs...)
 }
 
-// Wait fills dst with what is ready and returns how many events that are. It
-// blocks until there is one, until timeout has passed (never, if negative), or
-// until Wake; the last two return 0 and no error. With more ready than dst
-// holds, the next Wait goes on where this one stopped.
-//
-// A second goroutine gets waitctx.ErrBusy, and a poller closed before or
-// during Wait answers waitctx.ErrClosed.
+// Wait waits for events, as [bide/poller.Poller] has it.
 func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	start := time.Now()
 	p.mu.Lock()
@@ -132,8 +121,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 	}
 }
 
-// Wake makes the Wait under way return, or else the next one. Wakes without a
-// Wait between them count as one. After Close it returns waitctx.ErrClosed.
+// Wake ends a Wait, as [bide/poller.Poller] has it.
 func (p *Poller) Wake() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -145,10 +133,11 @@ func (p *Poller) Wake() error {
 	return nil
 }
 
-// Suppress keeps a registration silent until Rearm: the next Wait leaves it out.
+// Suppress keeps a registration silent until Rearm, as [bide/poller.Poller] has it.
+// The next Wait leaves it out.
 func (p *Poller) Suppress(_ waitctx.FD, id waitctx.ID) { p.setSuppressed(id, true) }
 
-// Rearm ends Suppress. If the registration is ready, the next Wait tells.
+// Rearm ends Suppress, as [bide/poller.Poller] has it.
 func (p *Poller) Rearm(_ waitctx.FD, id waitctx.ID) { p.setSuppressed(id, false) }
 
 // Caps says what poll(2) can do.
@@ -165,8 +154,8 @@ func (p *Poller) Caps() waitctx.Caps {
 // FD returns false: poll(2) has no descriptor of its own.
 func (p *Poller) FD() (waitctx.FD, bool) { return waitctx.BadFD, false }
 
-// Close makes the Wait under way return waitctx.ErrClosed, waits until it has,
-// and closes the poller's descriptors. Closing again does nothing.
+// Close closes the poller, as [bide/poller.Poller] has it. One that comes second
+// may return before the first.
 func (p *Poller) Close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -3,6 +3,7 @@
 package pollfd
 
 import (
+	"bide/internal/pollbits"
 	"bide/waitctx"
 
 	"golang.org/x/sys/unix"
@@ -86,7 +87,7 @@ func (s *pollSet) place(r *registration) {
 		s.slots[r.fd] = slot
 		s.fds = append(s.fds, unix.PollFd{Fd: r.fd})
 	}
-	s.fds[slot].Events |= eventsOf(r.interest)
+	s.fds[slot].Events |= int16(pollbits.Mask(r.interest))
 	r.slot = slot
 }
 
@@ -122,50 +123,11 @@ func (s *pollSet) collect(dst []waitctx.Event) int {
 	return n
 }
 
-// eventsOf translates an interest to what poll(2) is asked. Silent asks for
-// nothing: POLLERR, POLLHUP and POLLNVAL come unasked.
-func eventsOf(i waitctx.Interest) int16 {
-	var events int16
-	if i&waitctx.Readable != 0 {
-		events |= unix.POLLIN | pollRdHup
-	}
-	if i&waitctx.Writable != 0 {
-		events |= unix.POLLOUT
-	}
-	if i&waitctx.Priority != 0 {
-		events |= unix.POLLPRI
-	}
-	return events
-}
-
 // readyOf translates what poll(2) answered, and filters it by interest, as
-// others may share the entry. Hang-up and error make a file readable and
-// writable: no call on it blocks, and a pipe's end of file is POLLHUP alone.
+// others may share the entry.
 func readyOf(revents int16, i waitctx.Interest) waitctx.Ready {
 	if revents&unix.POLLNVAL != 0 {
 		return waitctx.ReadyClosed
 	}
-	var ready waitctx.Ready
-	if revents&unix.POLLERR != 0 {
-		ready |= waitctx.ReadyErr
-	}
-	if revents&unix.POLLHUP != 0 {
-		ready |= waitctx.ReadyHup
-	}
-	over := revents&(unix.POLLERR|unix.POLLHUP) != 0
-	if i&waitctx.Readable != 0 {
-		if over || revents&(unix.POLLIN|pollRdHup) != 0 {
-			ready |= waitctx.ReadyIn
-		}
-		if revents&pollRdHup != 0 {
-			ready |= waitctx.ReadyRdHup
-		}
-	}
-	if i&waitctx.Writable != 0 && (over || revents&unix.POLLOUT != 0) {
-		ready |= waitctx.ReadyOut
-	}
-	if i&waitctx.Priority != 0 && revents&unix.POLLPRI != 0 {
-		ready |= waitctx.ReadyPri
-	}
-	return ready
+	return pollbits.Ready(uint32(uint16(revents)), i)
 }

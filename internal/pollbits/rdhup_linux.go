@@ -1,0 +1,5 @@
+package pollbits
+
+import "golang.org/x/sys/unix"
+
+const rdHup = unix.POLLRDHUP
