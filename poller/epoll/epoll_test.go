@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 	"time"
-	"unsafe"
 
 	"bide/internal/fdtest"
 	"bide/poller"
@@ -121,7 +120,7 @@ func TestDeleteThatTheKernelRefuses(t *testing.T) {
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked, so that the thread ends
-		if setup = forbid(unix.SYS_EPOLL_CTL, unix.EIO); setup == nil {
+		if setup = fdtest.Forbid(unix.SYS_EPOLL_CTL, unix.EIO); setup == nil {
 			err = p.Apply([]waitctx.Change{c})
 			again = p.Apply([]waitctx.Change{c})
 		}
@@ -140,26 +139,6 @@ func TestDeleteThatTheKernelRefuses(t *testing.T) {
 	if s := p.Stats(); s.Rebuilds != 1 || s.Stale != 1 {
 		t.Errorf("Stats() = %+v, want 1 rebuild after 1 stale event", s)
 	}
-}
-
-// forbid has a system call of this thread fail from now on.
-func forbid(call uint32, errno unix.Errno) error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return err
-	}
-	const retErrno, retAllow = 0x00050000, 0x7fff0000
-	program := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // struct seccomp_data begins with the number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
-		{Code: unix.BPF_RET | unix.BPF_K, K: retErrno | uint32(errno)},
-		{Code: unix.BPF_RET | unix.BPF_K, K: retAllow},
-	}
-	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	const modeFilter = 1
-	if _, _, e := unix.Syscall(unix.SYS_SECCOMP, modeFilter, 0, uintptr(unsafe.Pointer(&fprog))); e != 0 {
-		return e
-	}
-	return nil
 }
 
 // A loop that has a timer pending blocks no thread either, however near it is: other

@@ -8,7 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"unsafe"
+
+	"bide/internal/fdtest"
 
 	"golang.org/x/sys/unix"
 )
@@ -72,7 +73,7 @@ func TestPolicyIsNamed(t *testing.T) {
 		go func() {
 			defer close(done)
 			runtime.LockOSThread() // and never unlocked, so that the thread ends
-			if setup = forbid(c.call, c.errno); setup == nil {
+			if setup = fdtest.Forbid(c.call, c.errno); setup == nil {
 				var p *Poller
 				if p, err = New(); err == nil {
 					p.Close()
@@ -87,25 +88,4 @@ func TestPolicyIsNamed(t *testing.T) {
 			t.Errorf("New() = %v, want ErrUnsupported and %v, with %q", err, c.errno, c.want)
 		}
 	}
-}
-
-// forbid has a system call of this thread fail from now on.
-func forbid(call uint32, errno unix.Errno) error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return err
-	}
-	const retErrno, retAllow = 0x00050000, 0x7fff0000
-	program := []unix.SockFilter{
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS}, // struct seccomp_data begins with the number
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: call},
-		{Code: unix.BPF_RET | unix.BPF_K, K: retErrno | uint32(errno)},
-		{Code: unix.BPF_RET | unix.BPF_K, K: retAllow},
-	}
-	fprog := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	const modeFilter = 1
-	_, _, e := unix.Syscall(unix.SYS_SECCOMP, modeFilter, 0, uintptr(unsafe.Pointer(&fprog)))
-	if e != 0 {
-		return e
-	}
-	return nil
 }
