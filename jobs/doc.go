@@ -46,7 +46,7 @@
 // os.ErrDeadlineExceeded; the context's cause; ErrClosed. Then the job is to return:
 // after 1,000 more such calls it is ended by runtime.Goexit, which runs what it
 // deferred. A job that has to wait on its way out, as to stop a child process and
-// then to kill it, is told by its Waker or a Chan instead of being cancelled.
+// then to kill it, is told by its Waker or a Chan instead of being canceled.
 //
 // Any of these waits, or several, take a timeout by [Job.Within]:
 //

@@ -10,7 +10,7 @@ import (
 
 // Errors of waits.
 var (
-	// ErrCanceled: the job was cancelled, also by Pool.Close, or what it waited for
+	// ErrCanceled: the job was canceled, also by Pool.Close, or what it waited for
 	// was stopped.
 	ErrCanceled = errors.New("jobs: canceled")
 	// ErrClosed: the Scheduler, Pool or Chan was closed.

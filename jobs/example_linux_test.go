@@ -38,7 +38,7 @@ func ExampleJob_WaitKey() {
 		if err == nil {
 			err = j.WaitKey("process")
 		}
-		if err != nil { // such as: the job was cancelled
+		if err != nil { // such as: the job was canceled
 			cmd.Process.Kill()
 		}
 		fmt.Println(cmd.Wait()) // at once

@@ -33,7 +33,7 @@ func (s *Scheduler) spawn(fn func(Job) error, low bool) Job {
 	return j
 }
 
-// GoContext is Go for a job that is cancelled, with the context's cause, when
+// GoContext is Go for a job that is canceled, with the context's cause, when
 // ctx is done. The job's own Context derives from ctx.
 func (s *Scheduler) GoContext(ctx context.Context, fn func(Job) error) Job {
 	return s.Go(func(j Job) error {

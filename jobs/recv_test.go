@@ -44,9 +44,9 @@ func TestRecvFromAGoChannel(t *testing.T) {
 	})
 }
 
-// A receive that is cancelled takes nothing from the channel, and leaves no
+// A receive that is canceled takes nothing from the channel, and leaves no
 // goroutine.
-func TestRecvIsCancelled(t *testing.T) {
+func TestRecvIsCanceled(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
 		ch := make(chan int, 1)
 		var got error

@@ -224,7 +224,7 @@ func TestCancelReachesEveryKindOfWait(t *testing.T) {
 			j.Cancel(nil)
 			turns(t, s, idle(s))
 			if got != jobs.ErrCanceled {
-				t.Errorf("%s: cancelled wait = %v, want ErrCanceled", name, got)
+				t.Errorf("%s: canceled wait = %v, want ErrCanceled", name, got)
 			}
 		}
 	})

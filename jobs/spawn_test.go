@@ -123,7 +123,7 @@ func TestSelect(t *testing.T) {
 	})
 }
 
-// TestRecvLosesNothing: jobs that receive are cancelled while goroutines send.
+// TestRecvLosesNothing: jobs that receive are canceled while goroutines send.
 func TestRecvLosesNothing(t *testing.T) {
 	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)
@@ -172,8 +172,8 @@ func TestRecvLosesNothing(t *testing.T) {
 	})
 }
 
-// TestContextsEndBothWays: what is cancelled outside ends jobs and their
-// contexts, and what is cancelled inside ends what goroutines do for them.
+// TestContextsEndBothWays: what is canceled outside ends jobs and their
+// contexts, and what is canceled inside ends what goroutines do for them.
 func TestContextsEndBothWays(t *testing.T) {
 	fdtest.CheckGoroutines(t)
 	fdtest.Check(t)

@@ -33,8 +33,8 @@ func TestMutexGoesInOrder(t *testing.T) {
 	})
 }
 
-// A job that is handed the lock and cancelled in one turn hands it on.
-func TestMutexHandedToACancelledJob(t *testing.T) {
+// A job that is handed the lock and canceled in one turn hands it on.
+func TestMutexHandedToACanceledJob(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
 		var m jobs.Mutex
 		var got error
@@ -212,7 +212,7 @@ func TestChanCarriesEverything(t *testing.T) {
 	}
 }
 
-// An unbuffered Send returns only when its item was received; a cancelled one
+// An unbuffered Send returns only when its item was received; a canceled one
 // takes the item back.
 func TestChanWithoutRoom(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
@@ -236,13 +236,13 @@ func TestChanWithoutRoom(t *testing.T) {
 		})
 		until(t, s)
 		if sent != jobs.ErrCanceled || got != "kept" || took != time.Minute {
-			t.Errorf("cancelled Send() = %v, received %q after %v; want ErrCanceled, kept, a minute", sent, got, took)
+			t.Errorf("canceled Send() = %v, received %q after %v; want ErrCanceled, kept, a minute", sent, got, took)
 		}
 	})
 }
 
 // A signal for a job that is stopped in the same turn goes to the next.
-func TestCondSignalledAndCancelled(t *testing.T) {
+func TestCondSignalledAndCanceled(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
 		var c jobs.Cond
 		items, got := 0, 0

@@ -88,7 +88,7 @@ type run struct {
 	queue *queue  // it is in
 	after *task   // of queue
 	prior *task
-	stop  *error // why its waits fail: cancelled, or past its deadline
+	stop  *error // why its waits fail: canceled, or past its deadline
 	born  int64  // loop time of the first pause plus one, 0 before
 
 	// To prefetch by: where it paused, and its goroutine. 0 for not known.

@@ -199,7 +199,7 @@ func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
 // Forget ends what Wait registered for fd, and comes before fd is closed. The
 // poller lets go of it at the end of the turn; what becomes of a descriptor that is
 // closed earlier package poller says. To have it closed in order, also when the job
-// is cancelled or ends, set it in j.WaitCtx() with a Cleanup that closes it, and
+// is canceled or ends, set it in j.WaitCtx() with a Cleanup that closes it, and
 // await it by WaitKey.
 func (j Job) Forget(fd waitctx.FD) {
 	t, err := j.loop()

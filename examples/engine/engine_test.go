@@ -191,7 +191,7 @@ func TestOnPool(t *testing.T) {
 	apply() // deletes, and then the cleanup closes the pipe
 }
 
-// TestGivenUp: a job that is cancelled leaves its operation behind, whose late
+// TestGivenUp: a job that is canceled leaves its operation behind, whose late
 // signal reaches nobody, and no file that has the pipe's numbers.
 func TestGivenUp(t *testing.T) {
 	fdtest.CheckGoroutines(t)

@@ -73,7 +73,7 @@ func (h *handler) sleep(j jobs.Job, c *jobevio.Conn, text []byte) error {
 }
 
 func (h *handler) await(j jobs.Job, c *jobevio.Conn, text []byte) error {
-	text = bytes.Clone(text) // a job that is cancelled returns before digest does
+	text = bytes.Clone(text) // a job that is canceled returns before digest does
 	sum, err := jobs.Await(j, func(ctx context.Context) (string, error) { return digest(ctx, text) })
 	if err != nil {
 		return err

@@ -47,7 +47,7 @@ func jobfunc(j jobs.Job, msg string) (int, error) {
 	buf := []byte{'X'}
 	unix.Write(fds[1], buf) // the engine's work is done
 	if err := j.Pause(); err != nil {
-		return 0, err // cancelled: unwind
+		return 0, err // canceled: unwind
 	}
 	unix.Read(fds[0], buf) // clears the signal
 

@@ -11,7 +11,7 @@
 //			if !ok {
 //				return 0, nil // it comes again, with more
 //			}
-//			question := bytes.Clone(line) // slow may outlast a cancelled job
+//			question := bytes.Clone(line) // slow may outlast a canceled job
 //			answer, err := jobs.Await(j, func(ctx context.Context) ([]byte, error) {
 //				return slow(ctx, question)
 //			})
@@ -48,7 +48,7 @@
 //     it leaves: where peers are not to be trusted, write with Flush, which leaves
 //     evio nothing, and limit how long it may take.
 //   - A peer that half-closes counts as gone: what was written still reaches it,
-//     but a job that is paused, in Flush too, is cancelled.
+//     but a job that is paused, in Flush too, is canceled.
 //   - An accept that fails, for want of descriptors above all, ends the whole
 //     server. Serve refuses connections while a few descriptors are left, wants
 //     that many before it starts, and returns ErrStopped if it happened

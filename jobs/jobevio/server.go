@@ -98,7 +98,7 @@ type server struct {
 }
 
 // Serve serves on addresses as evio.Serve takes them, until ctx is done. Then
-// it closes the connections, whose jobs are cancelled and unwind, and returns
+// it closes the connections, whose jobs are canceled and unwind, and returns
 // the context's cause. No job runs and no Wake is sent once it has returned.
 func (s *Server) Serve(ctx context.Context, addr ...string) error {
 	if len(addr) == 0 { // evio would serve nobody, for ever

@@ -221,14 +221,14 @@ func TestErrors(t *testing.T) {
 		a.SetReadDeadline(time.Time{})
 
 		job := make(chan jobs.Job, 1)
-		cancelled := s.begin(func(j jobs.Job) error {
+		canceled := s.begin(func(j jobs.Job) error {
 			job <- j
 			_, err := a.In(j).Read(make([]byte, 1))
 			return err
 		})
 		why := errors.New("why")
 		(<-job).Cancel(why)
-		check("Read of a cancelled job", await(t, cancelled), why, "read", false)
+		check("Read of a canceled job", await(t, canceled), why, "read", false)
 
 		if err := a.Close(); err != nil {
 			t.Errorf("Close() = %v", err)

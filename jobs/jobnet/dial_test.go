@@ -53,10 +53,10 @@ func TestDial(t *testing.T) {
 	})
 }
 
-// A dial that the peer never answers ends when its job is cancelled, and says so,
+// A dial that the peer never answers ends when its job is canceled, and says so,
 // whatever became of the addresses before. A listener whose backlog is full does not
 // answer.
-func TestDialIsCancelled(t *testing.T) {
+func TestDialIsCanceled(t *testing.T) {
 	eachBackend(t, func(t *testing.T, s loop) {
 		l := s.listen(t, "tcp")
 		l.Close()
@@ -85,17 +85,17 @@ func TestDialIsCancelled(t *testing.T) {
 		for _, j := range all {
 			j.Cancel(why)
 		}
-		cancelled := 0
+		canceled := 0
 		for _, ch := range ended {
 			switch err := await(t, ch); {
 			case errors.Is(err, why):
-				cancelled++
+				canceled++
 			case err != nil:
-				t.Errorf("a dial ended with %v, want that its job was cancelled", err)
+				t.Errorf("a dial ended with %v, want that its job was canceled", err)
 			}
 		}
-		if cancelled == 0 {
-			t.Error("no dial was cancelled")
+		if canceled == 0 {
+			t.Error("no dial was canceled")
 		}
 	})
 }

@@ -555,9 +555,9 @@ func TestTLSHandshakeFailures(t *testing.T) {
 	serverConfig, _ := configs()
 	eachBackend(t, func(t *testing.T, s loop) {
 		for name, break_ := range map[string]func(raw *net.TCPConn, j jobs.Job){
-			"garbage":   func(raw *net.TCPConn, _ jobs.Job) { raw.Write([]byte("GET / HTTP/1.0\r\n\r\n")) },
-			"vanishes":  func(raw *net.TCPConn, _ jobs.Job) { raw.Write([]byte{22, 3, 1}); raw.Close() },
-			"cancelled": func(_ *net.TCPConn, j jobs.Job) { j.Cancel(os.ErrDeadlineExceeded) },
+			"garbage":  func(raw *net.TCPConn, _ jobs.Job) { raw.Write([]byte("GET / HTTP/1.0\r\n\r\n")) },
+			"vanishes": func(raw *net.TCPConn, _ jobs.Job) { raw.Write([]byte{22, 3, 1}); raw.Close() },
+			"canceled": func(_ *net.TCPConn, j jobs.Job) { j.Cancel(os.ErrDeadlineExceeded) },
 		} {
 			ours, raw := s.half(t)
 			job := make(chan jobs.Job, 1)
@@ -568,7 +568,7 @@ func TestTLSHandshakeFailures(t *testing.T) {
 			})
 			break_(raw, <-job)
 			err := await(t, ended)
-			if err == nil || name == "cancelled" && !errors.Is(err, os.ErrDeadlineExceeded) {
+			if err == nil || name == "canceled" && !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("%s: ServerTLS() = %v", name, err)
 			}
 			if err := ours.Close(); err != nil {

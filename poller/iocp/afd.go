@@ -31,18 +31,18 @@ const perHelper = 32
 // poll is one question to \Device\Afd, of which a socket has at most one:
 //
 //	idle ─submit→ pending ─packet→ idle
-//	pending ─cancel→ cancelled ─packet→ idle
+//	pending ─cancel→ canceled ─packet→ idle
 //
 // idle is a source without a poll. What the kernel writes to is op, from submit
 // to packet; until then neither it nor the poll's number is used again.
 type poll struct {
-	op        *op
-	helper    uintptr
-	src       *source // nil while the poll is on the free list
-	mask      uint32
-	turn      uint64 // the Wait that submitted it
-	cancelled bool
-	next      uint32 // of the free list; 0 ends it
+	op       *op
+	helper   uintptr
+	src      *source // nil while the poll is on the free list
+	mask     uint32
+	turn     uint64 // the Wait that submitted it
+	canceled bool
+	next     uint32 // of the free list; 0 ends it
 }
 
 // updateLocked brings a socket's poll in line with its interests. Only the
@@ -54,7 +54,7 @@ func (p *Poller) updateLocked(src *source) {
 		if listening {
 			p.submitLocked(src, want)
 		}
-	case p.polls[src.poll].cancelled:
+	case p.polls[src.poll].canceled:
 		// Its packet brings the source back here.
 	case listening && (!covered || want&^p.polls[src.poll].mask != 0):
 		p.cancelLocked(src.poll)
@@ -84,7 +84,7 @@ func (p *Poller) submitLocked(src *source, want uint32) {
 		return
 	}
 	pl := &p.polls[i]
-	pl.src, pl.mask, pl.turn, pl.cancelled = src, want, p.turn, false
+	pl.src, pl.mask, pl.turn, pl.canceled = src, want, p.turn, false
 	*pl.op = op{status: uintptr(statusPending), info: pollInfo{
 		timeout: math.MaxInt64,
 		handles: 1,
@@ -110,10 +110,10 @@ func (p *Poller) submitLocked(src *source, want uint32) {
 // cancelLocked has an outstanding poll's packet come. Any goroutine may call it.
 func (p *Poller) cancelLocked(i uint32) {
 	pl := &p.polls[i]
-	if pl.cancelled {
+	if pl.canceled {
 		return
 	}
-	pl.cancelled = true
+	pl.canceled = true
 	p.stats.Cancels++
 	p.sys.cancel(pl.helper, pl.op) // STATUS_NOT_FOUND: the packet is there already
 }
@@ -135,7 +135,7 @@ func (p *Poller) feedLocked(i uint32) (src *source, events uint32, old bool) {
 	}
 	p.queueUpdateLocked(src)
 	switch {
-	case st == statusCancelled:
+	case st == statusCanceled:
 		return nil, 0, false
 	case st.failed():
 		p.loseLocked(src, os.NewSyscallError("IOCTL_AFD_POLL", st))

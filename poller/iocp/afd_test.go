@@ -140,7 +140,7 @@ func TestInterestThatShrinksKeepsThePoll(t *testing.T) {
 	m.set(sock, afdSend|afdReceive)
 	c.wants(8, in(ch))
 	if n := c.Stats().Cancels - before; n != 0 {
-		t.Errorf("%d polls were cancelled, want none", n)
+		t.Errorf("%d polls were canceled, want none", n)
 	}
 }
 

@@ -283,7 +283,7 @@ func (p *Poller) modifyLocked(i uint32, c *waitctx.Change) error {
 	return nil
 }
 
-// deleteLocked forgets a registration. Its poll is cancelled before it returns,
+// deleteLocked forgets a registration. Its poll is canceled before it returns,
 // as the socket may be closed next.
 func (p *Poller) deleteLocked(i uint32) {
 	src := p.slots[i].src

@@ -23,7 +23,7 @@ type model struct {
 
 	sockets map[waitctx.FD]*modelSocket
 	polls   map[*op]*modelPoll
-	late    bool // packets of cancelled polls stay out of the port until release
+	late    bool // packets of canceled polls stay out of the port until release
 	held    []packet
 	ending  []*modelPoll // whose packets are held
 	wine    bool         // a socket that stands twice in a poll answers as Wine's
@@ -130,7 +130,7 @@ func (m *model) finish(pl *modelPoll, st status, events uint32) {
 	delete(m.polls, pl.op)
 	pl.op.status, pl.op.info.target.events = uintptr(st), events
 	pk := packet{key: keySocket, cookie: pl.cookie}
-	if st == statusCancelled && m.late {
+	if st == statusCanceled && m.late {
 		m.held, m.ending = append(m.held, pk), append(m.ending, pl)
 		return
 	}
@@ -245,7 +245,7 @@ func (m *model) cancel(_ uintptr, o *op) status {
 	if pl == nil {
 		return statusNotFound
 	}
-	m.finish(pl, statusCancelled, 0)
+	m.finish(pl, statusCanceled, 0)
 	return statusSuccess
 }
 

@@ -112,7 +112,7 @@ type status uint32
 const (
 	statusSuccess       status = 0
 	statusPending       status = 0x103
-	statusCancelled     status = 0xC0000120
+	statusCanceled      status = 0xC0000120
 	statusNotFound      status = 0xC0000225
 	statusInvalidHandle status = 0xC0000008
 	statusWrongType     status = 0xC0000024 // STATUS_OBJECT_TYPE_MISMATCH

@@ -47,7 +47,7 @@ func (p *Poller) Wait(dst []waitctx.Event, timeout time.Duration) (int, error) {
 // time.
 //
 // Packets that held nothing to tell are followed by others, since they may have
-// hidden what is behind them, and some are of cancelled polls, whose successors
+// hidden what is behind them, and some are of canceled polls, whose successors
 // are submitted only now. They come before the signals that were taken without
 // one, of which there may be as many again in each Wait.
 func (p *Poller) collectLocked(dst []waitctx.Event) (n int, done bool, err error) {

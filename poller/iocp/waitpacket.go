@@ -35,7 +35,7 @@ type packetCalls struct {
 }
 
 // packetWait is a waitable by a wait completion packet. One that was associated
-// may be so again when its packet was taken from the port, or it was cancelled.
+// may be so again when its packet was taken from the port, or it was canceled.
 type packetWait struct {
 	object
 	calls  packetCalls

@@ -58,10 +58,10 @@ func TestWaitPacket(t *testing.T) {
 	if _, err := w.arm(9); !errors.Is(err, status(0xC000000D)) {
 		t.Errorf("arm() = %v of one that is armed, want what the system said", err)
 	}
-	for answer, coming := range map[status]bool{statusSuccess: false, statusCancelled: true, statusPending: true} {
+	for answer, coming := range map[status]bool{statusSuccess: false, statusCanceled: true, statusPending: true} {
 		f.answer = answer
 		if got := w.disarm(); got != coming {
-			t.Errorf("disarm() = %v when cancelling answers %#x, want %v", got, uint32(answer), coming)
+			t.Errorf("disarm() = %v when canceling answers %#x, want %v", got, uint32(answer), coming)
 		}
 	}
 	w.close()
@@ -153,7 +153,7 @@ func (m *packetModel) recall(target uintptr) status {
 	defer m.mu.Unlock()
 	p := m.packets[target]
 	if p == nil || !p.associated {
-		return statusCancelled
+		return statusCanceled
 	}
 	p.associated = false
 	m.queue = slices.DeleteFunc(m.queue, func(pk packet) bool { return pk.key == keyWaitable && pk.cookie == p.cookie })

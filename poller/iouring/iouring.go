@@ -41,7 +41,7 @@ type Poller struct {
 	adds    []ref    // what Apply arms
 	rearms  []ref    // what the next Wait arms
 	cancels []uint64 // cookies of polls to cancel
-	leaving int      // polls cancelled whose last completion has not been seen
+	leaving int      // polls canceled whose last completion has not been seen
 	stats   Stats
 	parked  parking // of the waiter
 
@@ -55,7 +55,7 @@ type Poller struct {
 type Stats struct {
 	Ctl    uint64 // calls of io_uring_enter(2) for the sake of registrations
 	Enters uint64 // all of them
-	Stale  uint64 // completions of polls that were cancelled
+	Stale  uint64 // completions of polls that were canceled
 	Drops  uint64 // times that the kernel had no memory to keep a completion
 }
 

@@ -302,7 +302,7 @@ func elsewhere(t *testing.T, times int, fn func()) (end func()) {
 	}
 }
 
-// The kernel completes a cancelled poll on the thread that armed it. A listener
+// The kernel completes a canceled poll on the thread that armed it. A listener
 // that was still held could not be opened anew on its port.
 func TestDeleteOnAnotherThreadLetsGoOfTheFile(t *testing.T) {
 	l := newLoop(t, open)
@@ -538,7 +538,7 @@ func TestFDOfWhatFired(t *testing.T) {
 	l.silent(0)
 	check(false, "when drained")
 	l.change(waitctx.OpModify, r, id, waitctx.Readable|waitctx.Priority)
-	l.silent(0) // takes the completion of the cancelled poll
+	l.silent(0) // takes the completion of the canceled poll
 	check(false, "when modified")
 	w.Write("x")
 	check(true, "with data after a modify")

@@ -127,7 +127,7 @@ func (p *Poller) abandonLocked(i uint32) {
 	s.armed, s.keeps, s.queued = 0, false, false
 }
 
-// stageLocked makes requests of what is to be cancelled, of what was added, and
+// stageLocked makes requests of what is to be canceled, of what was added, and
 // of at most limit of the rearms, the oldest first, as far as there is room. It
 // reports whether some of this is left.
 func (p *Poller) stageLocked(limit int) (more bool) {
@@ -182,7 +182,7 @@ func cancel(cookie uint64) sqe {
 }
 
 // flushLocked arms what was added, and at most limit of the rearms, and cancels
-// what is to be cancelled. What completes meanwhile is left in the ring, for
+// what is to be canceled. What completes meanwhile is left in the ring, for
 // whoever sleeps on it, unless it is to be noted.
 func (p *Poller) flushLocked(limit int, note bool) unix.Errno {
 	for {

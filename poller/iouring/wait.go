@@ -15,7 +15,7 @@ import (
 
 const (
 	maxSleep = 24 * time.Hour   // in one system call; what is left follows in the next
-	patience = 5 * time.Second  // with a thread that holds on to a cancelled poll
+	patience = 5 * time.Second  // with a thread that holds on to a canceled poll
 	slice    = time.Millisecond // of it, after which others get the lock
 )
 
@@ -85,7 +85,7 @@ func (p *Poller) waitLocked(dst []waitctx.Event, timeout time.Duration) (int, er
 			if last || len(p.rearms) == 0 {
 				return 0, nil
 			}
-			last = true // for what its thread's end cancelled
+			last = true // for what its thread's end canceled
 		}
 	}
 }
@@ -241,7 +241,7 @@ func (p *Poller) resyncLocked() {
 	p.leaving = 0 // nobody knows
 }
 
-// drainLocked waits until the kernel has let go of what was cancelled. It has
+// drainLocked waits until the kernel has let go of what was canceled. It has
 // at once, unless another thread armed the poll. That thread is interrupted; but
 // it may not get a processor, or may be in one of the few calls that signals
 // cannot interrupt, and this gives up on it some day. Meanwhile it lets go of the
@@ -274,7 +274,7 @@ func (p *Poller) drainLocked() (others uint64) {
 			runtime.Gosched()
 			p.mu.Lock()
 			others += p.stats.Enters - before
-			p.flushLocked(0, true) // what others had cancelled
+			p.flushLocked(0, true) // what others had canceled
 		case unix.EBADR:
 			p.resyncLocked()
 		default:

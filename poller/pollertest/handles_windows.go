@@ -259,7 +259,7 @@ var handleTests = []subtest{
 			s.silent()
 		}
 	}},
-	{"54 100 sockets cancelled and asked for again", func(s *suite) {
+	{"54 100 sockets canceled and asked for again", func(s *suite) {
 		p := s.on(s.another())
 		var files []*fdtest.File
 		var regs []reg

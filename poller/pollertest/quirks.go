@@ -9,7 +9,7 @@ import "runtime"
 // closed. When it fires, the file may go, and its peer hang up.
 func (s *suite) holdsFiles() bool { return s.caps.Name == "iouring" }
 
-// cancelsSlowly says that a poll which is cancelled must be over before the next
+// cancelsSlowly says that a poll which is canceled must be over before the next
 // one of its file begins, and that this takes its time.
 func (s *suite) cancelsSlowly() bool { return s.caps.Name == "iocp" }
 
