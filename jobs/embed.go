@@ -38,7 +38,7 @@ func (s *Scheduler) FD() (waitctx.FD, bool) {
 func (s *Scheduler) away() {
 	s.nested.Store(true)
 	s.asleep.Store(true)
-	if s.posted.Load() {
+	if s.runnables() > 0 || s.posted.Load() {
 		s.poller.Wake()
 	}
 }

@@ -124,6 +124,28 @@ func TestFDAfterRun(t *testing.T) {
 
 // TestNextTellsOfEverythingBesidesEvents: a host that sleeps until Next, or an
 // event, misses nothing of what it does between turns.
+// Asked for between turns FD is readable at once, if a turn has left something.
+func TestFDOfALoopWithJobsToRun(t *testing.T) {
+	s, err := jobs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.Go(func(j jobs.Job) error {
+		for {
+			if err := j.Sleep(0); err != nil {
+				return err
+			}
+		}
+	})
+	if more, err := s.RunOnce(0); !more || err != nil {
+		t.Fatalf("RunOnce() = %v, %v, want that there is more", more, err)
+	}
+	if fd, ok := s.FD(); ok && !readable(t, fd, 20*time.Second) {
+		t.Error("FD is not readable with a job to run")
+	}
+}
+
 func TestNextTellsOfEverythingBesidesEvents(t *testing.T) {
 	s, _ := nested(t)
 	next := func(what string, want bool) {

@@ -9,7 +9,12 @@ func (s *Scheduler) flush() {
 		batch := s.dirty
 		s.dirty, s.dirtySpare = s.dirtySpare[:0], nil
 		s.changes = s.changes[:0]
-		for _, src := range batch {
+		for i, src := range batch {
+			if s.slots.At(src.slot).src != src { // unbound: its context may be another's by now
+				src.dirty = false
+				batch[i] = nil
+				continue
+			}
 			s.changes = src.wc.Changes(s.changes)
 			if src.waiters.head != nil {
 				src.cancelLostKeys()
@@ -51,16 +56,27 @@ func (s *Scheduler) acknowledge(batch []*source, failed []waitctx.Change) {
 	}()
 	for i, src := range batch {
 		begun++
+		if src == nil {
+			continue
+		}
 		batch[i] = nil
 		src.dirty = false
-		src.wc.Ack(failed...)
+		s.acknowledgeOne(src, failed)
+	}
+}
+
+// acknowledgeOne is acknowledge for one of the batch. It does its part also if a
+// Cleanup panics.
+func (s *Scheduler) acknowledgeOne(src *source, failed []waitctx.Change) {
+	defer func() {
 		if len(failed) > 0 {
 			s.refused(src, failed)
 		}
 		if src.stopped && !src.wc.Dirty() {
 			s.unbindRetired(src)
 		}
-	}
+	}()
+	src.wc.Ack(failed...)
 }
 
 // apply returns the changes that the poller refused, and has their errors say what
@@ -99,10 +115,10 @@ func (s *Scheduler) refused(src *source, failed []waitctx.Change) {
 			t = after
 		}
 		switch {
-		case src.stopped:
+		case src.stopped || told:
 		case !src.active && src.fn != nil:
 			s.startWatch(src, f.Err)
-		case !told:
+		default:
 			src.keepRefusal(f.Err)
 		}
 	}

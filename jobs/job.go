@@ -34,7 +34,9 @@ func (j Job) Scheduler() *Scheduler {
 }
 
 // WaitCtx returns the context the job waits on: the one it was started with,
-// the one of the Watch that started it, or its own. It is nil outside a job.
+// the one of the Watch that started it, or its own. It is nil outside a job. In the
+// job's own are the waits of Job.Wait too: those are Forget's to take away, and if all
+// are closed, Job.Wait knows nothing of it.
 func (j Job) WaitCtx() *waitctx.WaitCtx {
 	switch {
 	case !j.Valid():
@@ -88,8 +90,8 @@ func (j Job) Ready() iter.Seq2[any, waitctx.Ready] {
 	}
 }
 
-// BlockPause makes Pause and WaitKey return nil at once until UnblockPause was called
-// as often. Other waits still pause. The counter is the job's and ends with it.
+// BlockPause makes Pause, and WaitKey of a key that is set, return nil at once until
+// UnblockPause was called as often. Other waits still pause. The counter is the job's and ends with it.
 func (j Job) BlockPause() {
 	if j.Valid() {
 		j.t.blocked++

@@ -79,12 +79,12 @@ func (s *Scheduler) runnable(t *task, reason error) {
 // finish takes an ended job apart.
 func (s *Scheduler) finish(t *task) {
 	name, err := t.name, t.err
-	s.release(t)
 	last := len(s.tasks) - 1
 	s.tasks[t.index] = s.tasks[last]
 	s.tasks[t.index].index = t.index
 	s.tasks[last] = nil
 	s.tasks = s.tasks[:last]
+	s.release(t) // a Cleanup may panic
 	s.recycle(t)
 	if err != nil {
 		s.stats.Failed++

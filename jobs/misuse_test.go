@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -152,6 +153,38 @@ func TestSetFuncKeepsTheDeadline(t *testing.T) {
 		until(t, s)
 		if got != os.ErrDeadlineExceeded {
 			t.Errorf("Wait() = %v, want os.ErrDeadlineExceeded", got)
+		}
+	})
+}
+
+// A function that takes the place of one that was to begin for the deadline begins for
+// it.
+func TestSetFuncPassesTheDeadlineOn(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		wc := new(waitctx.WaitCtx)
+		wc.Set("key", waitctx.Wait{FD: 1})
+		w, err := s.Watch(wc, func(jobs.Job) error { t.Error("the function ran"); return nil })
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []error
+		s.Go(func(j jobs.Job) error {
+			w.SetDeadline(time.Now().Add(time.Second))
+			if err := j.Wait(2, 0); err != nil {
+				return err
+			}
+			w.SetFunc(nil)
+			j.Sleep(time.Second)
+			w.SetFunc(func(j jobs.Job) error { got = append(got, j.Reason()); return nil })
+			return nil
+		})
+		s.RunOnce(0)
+		time.Sleep(time.Second)
+		m.SetReady(2, waitctx.ReadyIn) // the job runs first, in the turn of the deadline
+		until(t, s)
+		until(t, s)
+		if !slices.Equal(got, []error{os.ErrDeadlineExceeded}) {
+			t.Errorf("the next function was started for %v, want for the deadline once", got)
 		}
 	})
 }
@@ -392,8 +425,17 @@ func TestWatchAfterClose(t *testing.T) {
 		_, during = s.Watch(&wc, nil) // is closed with the rest
 		return nil
 	})
+	var last, late waitctx.WaitCtx
+	inCleanup := error(nil)
+	last.Set("k", waitctx.Wait{FD: 6, Cleanup: func(any, waitctx.Wait) { _, inCleanup = s.Watch(&late, nil) }})
+	if _, err := s.Watch(&last, nil); err != nil {
+		t.Fatal(err)
+	}
 	s.RunOnce(0)
 	s.Close()
+	if inCleanup != jobs.ErrClosed {
+		t.Errorf("Watch() = %v in a Cleanup during Close, want ErrClosed", inCleanup)
+	}
 	var wc waitctx.WaitCtx
 	wc.Set("k", waitctx.Wait{FD: 5})
 	if _, err := s.Watch(&wc, nil); err != jobs.ErrClosed || during != nil {

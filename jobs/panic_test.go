@@ -171,3 +171,67 @@ func TestCleanupPanics(t *testing.T) {
 		}
 	})
 }
+
+// A Cleanup that panics as its job ends leaves no job behind, and those that come after
+// it run in a later turn.
+func TestCleanupPanicsAtTheEndOfAJob(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, _ *pollertest.Memory) {
+		others := 0
+		for range 3 {
+			s.Go(func(j jobs.Job) error { // the poller is never told of this wait
+				return j.WaitCtx().Set(1, waitctx.Wait{FD: 5, Cleanup: func(any, waitctx.Wait) { panic("cleanup") }})
+			})
+			s.Go(func(jobs.Job) error { others++; return nil })
+		}
+		panics := 0
+		for range 5 {
+			if v := panicOf(func() { s.RunOnce(0) }); v == "cleanup" {
+				panics++
+			} else if v != nil {
+				t.Errorf("RunOnce panicked with %v", v)
+			}
+		}
+		if n := s.Live(); panics != 3 || others != 3 || n != 0 {
+			t.Errorf("%d panics, %d other jobs, %d live, want 3, 3 and 0", panics, others, n)
+		}
+	})
+}
+
+// A Cleanup that panics takes nothing from the job whose wait was refused, nor from
+// the other Cleanups, and its context can be used again.
+func TestCleanupPanicsOfARefusedWait(t *testing.T) {
+	s, err := jobs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	boom := func(any, waitctx.Wait) { ran++; panic("cleanup") }
+	const closed = 1 << 20 // a number that is not open
+	var got error
+	s.Go(func(j jobs.Job) error {
+		j.WaitCtx().Set(1, waitctx.Wait{FD: closed, Cleanup: boom})
+		j.WaitCtx().Set(2, waitctx.Wait{FD: closed + 1, Cleanup: boom})
+		got = j.WaitKey(1)
+		return nil
+	})
+	var wc waitctx.WaitCtx
+	wc.Set("key", waitctx.Wait{FD: closed, Cleanup: boom})
+	w, err := s.Watch(&wc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		panicOf(func() { s.RunOnce(0) })
+	}
+	if got == nil || ran != 3 {
+		t.Errorf("WaitKey() = %v of what the kernel refused and %d Cleanups ran, want an error and 3", got, ran)
+	}
+	w.Stop()
+	panicOf(func() { s.RunOnce(0) })
+	if !wc.Reset() {
+		t.Error("Reset() = false: the context is bound still")
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+}

@@ -61,6 +61,7 @@ type Scheduler struct {
 	work       workers
 	dog        *watchdog
 	ready      *notifier // of OnReady
+	jobless    bool      // closed, and no job is left: nothing can be watched
 	unwound    bool
 	inspare    []post // inbox's other half
 
@@ -223,6 +224,24 @@ func (s *Scheduler) unwind() {
 	s.ready.stop()
 	s.ready = nil
 	s.drainInbox()
+	s.unwindJobs()
+	s.jobless = true
+	for i := range s.slots.Len() {
+		if src := s.slots.At(i).src; src != nil && !src.stopped {
+			s.retire(src)
+		}
+	}
+	s.flush()
+	s.unwindJobs() // a Cleanup may have had a function started
+	s.live.Store(0)
+	s.trimmer.stop()
+	s.trim(0)
+	s.dog.stop()
+	s.unwound = true
+}
+
+// unwindJobs has all jobs return, also those that they start.
+func (s *Scheduler) unwindJobs() {
 	for len(s.tasks) > 0 {
 		for _, t := range s.tasks {
 			t.cancel(ErrClosed)
@@ -236,15 +255,4 @@ func (s *Scheduler) unwind() {
 		}
 		s.flush()
 	}
-	for i := range s.slots.Len() {
-		if src := s.slots.At(i).src; src != nil && !src.stopped {
-			s.retire(src)
-		}
-	}
-	s.flush()
-	s.live.Store(0)
-	s.trimmer.stop()
-	s.trim(0)
-	s.dog.stop()
-	s.unwound = true
 }

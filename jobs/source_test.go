@@ -1,6 +1,7 @@
 package jobs_test
 
 import (
+	"errors"
 	"os"
 	"slices"
 	"testing"
@@ -213,6 +214,66 @@ func TestWatchDeadlineStands(t *testing.T) {
 		until(t, s)
 		if !slices.Equal(reasons, []error{os.ErrDeadlineExceeded}) {
 			t.Errorf("the function was started for %v, want for the deadline once", reasons)
+		}
+	})
+}
+
+// A context whose Watch was stopped in the turn in which it began may be watched again
+// at once: the first has nothing more to do with it.
+func TestWatchedAgainInOneTurn(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var wc waitctx.WaitCtx
+		wc.Set("first", waitctx.Wait{FD: 7})
+		w, err := s.Watch(&wc, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Stop()
+		if !wc.Reset() {
+			t.Fatal("Reset() = false")
+		}
+		wc.Set("second", waitctx.Wait{FD: 7, Cleanup: func(any, waitctx.Wait) { t.Error("the wait was dropped") }})
+		if w, err = s.Watch(&wc, nil); err != nil {
+			t.Fatal(err)
+		}
+		s.RunOnce(0)
+		if log := m.Log(); len(log) != 1 || wc.Len() != 1 || wc.Err("second") != nil {
+			t.Errorf("the poller was told %v, %d waits are left, %v; want one add, one wait, no error", log, wc.Len(), wc.Err("second"))
+		}
+		wc.Clear("second")
+		w.Stop()
+		s.RunOnce(0)
+	})
+}
+
+// A job of a Watch that was stopped cannot wait for it, also if its context is another
+// Watch's by now.
+func TestWaitKeyOfAStoppedWatch(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
+		var wc waitctx.WaitCtx
+		wc.Set("key", waitctx.Wait{FD: 7})
+		m.SetReady(7, waitctx.ReadyIn)
+		got := errors.New("not called")
+		var w jobs.Watch
+		w, err := s.Watch(&wc, func(j jobs.Job) error {
+			w.Stop()
+			for !wc.Reset() {
+				j.Sleep(0)
+			}
+			wc.Set("key", waitctx.Wait{FD: 7})
+			if _, err := s.Watch(&wc, nil); err != nil {
+				t.Error(err)
+			}
+			got = j.Within(time.Hour, func() error { return j.WaitKey("key") })
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.RunOnce(time.Hour)
+		until(t, s)
+		if got != jobs.ErrCanceled {
+			t.Errorf("WaitKey() = %v, want ErrCanceled", got)
 		}
 	})
 }

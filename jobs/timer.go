@@ -154,10 +154,10 @@ func (s *Scheduler) expireSource(src *source, now int64) {
 	case src.deadline > now:
 		s.setTimer(src)
 	default:
-		if src.timerAt > 0 {
+		pending := src.timerAt > 0
+		if src.timerAt = passed; pending {
 			s.lapse()
 		}
-		src.timerAt = passed
 		switch {
 		case src.waiters.head != nil:
 			src.flags |= told

@@ -158,7 +158,11 @@ func (j Job) WaitKey(key any) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	t.awaits(t.context(), int32(place))
+	src := t.context()
+	if src.stopped {
+		return t.defies(ErrCanceled)
+	}
+	t.awaits(src, int32(place))
 	t.keyed, t.until = true, int64(wc.ID(key))
 	t.yield(Paused)
 	t.keyed = false
@@ -183,8 +187,8 @@ func waitError(wait string, err error) error { return fmt.Errorf("jobs: %s: %w",
 // register sees to it that the job's own context has the wait, and that last
 // is it.
 func (t *task) register(fd waitctx.FD, interest waitctx.Interest) error {
-	if interest == 0 {
-		interest = waitctx.Readable
+	if interest&^waitctx.Edge == 0 {
+		interest |= waitctx.Readable
 	}
 	src, key := t.ownSource(), waitKey{fd, interest}
 	if _, ok := src.wc.Get(key); !ok {

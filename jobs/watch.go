@@ -27,7 +27,7 @@ func (s *Scheduler) Watch(wc *waitctx.WaitCtx, fn func(Job) error) (Watch, error
 	if wc == nil {
 		return Watch{}, errors.New("jobs: Watch of a nil WaitCtx")
 	}
-	if s.unwound { // and not as soon as it is closed: jobs may watch on their way out
+	if s.jobless { // and not as soon as it is closed: jobs may watch on their way out
 		return Watch{}, ErrClosed
 	}
 	src := &source{s: s, wc: wc, fn: fn}

@@ -20,7 +20,7 @@ const (
 	Silent                        // registered for hang-up and error only
 )
 
-// Edge goes beside Readable, which it means alone, or Writable, and lets a poller tell readiness once
+// Edge goes beside Readable or Writable (alone it means Readable), and lets a poller tell readiness once
 // instead of as long as it lasts. In exchange the consumer promises to drain:
 // before it awaits the descriptor again, it reads or writes until a call would block
 // or has moved less than it was given. What comes after that is told.

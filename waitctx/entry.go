@@ -241,8 +241,14 @@ func (c *WaitCtx) recycle(p int32, e *entry) {
 }
 
 // cleanups runs what is due. A cleanup may call any method: each entry is
-// recycled before its own cleanup runs.
+// recycled before its own cleanup runs, and one that panics keeps none of the others
+// from theirs.
 func (c *WaitCtx) cleanups() {
+	defer func() {
+		if c.doom != 0 {
+			c.cleanups()
+		}
+	}()
 	for c.doom != 0 {
 		p := c.doom.place()
 		e := c.at(p)

@@ -462,3 +462,26 @@ func TestUnbindLeavesTheWaits(t *testing.T) {
 		t.Errorf("change = %+v, want ID %d with token 2<<16", second, first.ID)
 	}
 }
+
+// A Cleanup that panics keeps none of the others from theirs.
+func TestCleanupThatPanics(t *testing.T) {
+	var c WaitCtx
+	ran := 0
+	for key := range 3 {
+		c.Set(key, Wait{FD: FD(key), Cleanup: func(any, Wait) { ran++; panic(key) }})
+	}
+	c.Changes(nil)
+	c.Close()
+	c.Changes(nil)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("Ack did not panic")
+			}
+		}()
+		c.Ack()
+	}()
+	if ran != 3 || !c.Reset() {
+		t.Errorf("%d of 3 Cleanups ran", ran)
+	}
+}

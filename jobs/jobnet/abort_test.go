@@ -2,6 +2,7 @@ package jobnet_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -73,4 +74,32 @@ func TestTLSAbort(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Once its scheduler has closed the descriptor Abort leaves the number alone: it may be
+// another's.
+func TestTLSAbortAfterSchedulerClose(t *testing.T) {
+	s, err := jobs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.Run(context.Background()) }()
+	l := loop{s}
+	ours, _, _ := l.secure(t, version(tls.VersionTLS13))
+	writing := l.begin(func(j jobs.Job) error {
+		_, err := ours.In(j).Write(bytes.Repeat([]byte("x"), 16<<20))
+		return err
+	})
+	l.stuck(t, writing)
+	if err := l.do(t, func(jobs.Job) error { return ours.Close() }); err != nil {
+		t.Errorf("Close() = %v", err)
+	}
+	await(t, writing)
+	if err := errors.Join(s.Close(), await(t, ended)); err != nil && !errors.Is(err, jobs.ErrClosed) {
+		t.Error(err)
+	}
+	if err := ours.Abort(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Abort() = %v, want net.ErrClosed", err)
+	}
 }

@@ -178,7 +178,9 @@ func (k *socket) letGo() {
 			return
 		}
 	}
-	k.unwatch()
+	if k.unwatch(); !k.isHeld() { // by a scheduler that was closed
+		k.stopped = true
+	}
 }
 
 // teardown ends both directions: paused calls return, and the descriptor is
@@ -196,9 +198,15 @@ func (k *socket) teardown() {
 	k.unwatch()
 }
 
+// isHeld reports whether the poller holds the descriptor.
+func (k *socket) isHeld() bool {
+	o := k.wr.Load()
+	return k.rdHeld || o != nil && o.held
+}
+
 // unwatch closes the descriptor if neither the poller nor a goroutine holds it.
 func (k *socket) unwatch() {
-	if o := k.wr.Load(); k.rdHeld || o != nil && o.held {
+	if k.isHeld() {
 		return
 	}
 	k.dropUnread()
