@@ -152,7 +152,7 @@ func (l *loop) sweep() {
 			next = left
 			break
 		}
-		c.close()
+		c.abort()
 	}
 	time.AfterFunc(next, func() { l.sched.Post(l.sweep) })
 }

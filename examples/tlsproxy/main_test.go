@@ -147,8 +147,10 @@ func TestDrainCut(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "2 connections were cut") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := io.Copy(io.Discard, a); err != nil && !isReset(err) {
-		t.Fatal("not closed: ", err)
+	for _, c := range []net.Conn{a, b} {
+		if _, err := io.Copy(io.Discard, c); !isCut(t, err) {
+			t.Errorf("Copy() = %v from a connection that was cut, want a reset", err)
+		}
 	}
 }
 
