@@ -52,6 +52,8 @@ func (c *conn) open(j jobs.Job) error {
 		c.backend.Close()
 		return nil
 	}
+	keepLittle(c.raw)
+	keepLittle(c.backend)
 	c.touch()
 	c.up.conn, c.down.conn = c, c
 	c.backend.ReadWatch().SetFunc(c.down.run)
