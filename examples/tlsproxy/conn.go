@@ -39,12 +39,12 @@ func (c *conn) open(j jobs.Job) error {
 	var err error
 	c.client, err = jobnet.ServerTLS(j, c.raw, l.config)
 	if err != nil {
-		l.handshakeErrors.Add(1)
+		l.handshakeErrors.add(err)
 		c.close()
 		return nil
 	}
 	if c.backend, err = jobnet.DialIn(j, "tcp", l.proxy.backend); err != nil {
-		l.backendErrors.Add(1)
+		l.backendErrors.add(err)
 		c.abort()
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -73,6 +74,9 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 	if n := r.status().HandshakeErrors; n != 1 {
 		t.Fatalf("%d handshake errors, want 1", n)
+	}
+	if f := r.status().LastHandshakeError; f == nil || !strings.Contains(f.Text, "50ms") {
+		t.Errorf("the last handshake error is %v, want one that names the timeout", f)
 	}
 }
 
@@ -150,6 +154,14 @@ func TestBackendDown(t *testing.T) {
 		t.Errorf("Copy() = %v with no backend there, want a reset", err)
 	}
 	eventually(t, "a backend error", func() bool { return r.status().BackendErrors == 1 })
+	s := r.status()
+	if f := s.LastBackendError; f == nil || !strings.Contains(f.Text, l.Addr().String()) || time.Since(f.Time) > time.Hour {
+		t.Errorf("the last backend error is %v, want one that names %v", f, l.Addr())
+	}
+	if text := s.String(); s.LastHandshakeError != nil || !strings.Contains(text, "\nlast_handshake_error none\n") ||
+		!strings.Contains(text, "\nlast_backend_error "+s.LastBackendError.String()+"\n") {
+		t.Errorf("the status is %q, want the last backend error and no other", text)
+	}
 	eventually(t, "closed", func() bool { return r.open.Load() == 0 })
 }
 

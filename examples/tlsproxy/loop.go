@@ -44,9 +44,9 @@ func (l *loop) since(t int64) time.Duration { return time.Duration(l.now() - t) 
 
 // counters may be read from any goroutine.
 type counters struct {
-	accepted, closed                             atomic.Uint64
-	acceptErrors, handshakeErrors, backendErrors atomic.Uint64
-	bytesUp, bytesDown                           atomic.Uint64
+	accepted, closed, acceptErrors atomic.Uint64
+	handshakeErrors, backendErrors failures
+	bytesUp, bytesDown             atomic.Uint64
 }
 
 func newLoop(p *proxy, s *jobs.Scheduler, listener *jobnet.Listener) *loop {
