@@ -74,6 +74,11 @@ type wait struct {
 	Keys []string `json:"keys"`
 }
 
+// Who has the admin page holds few descriptors, and none for long without asking.
+const maxAdmin = 64
+
+var adminTimeout = 5 * time.Second // for a request to come
+
 // silence is for package net/http, which would print a line each time it cannot
 // accept for want of descriptors; the loops count that.
 var silence = log.New(io.Discard, "", 0)
@@ -92,7 +97,23 @@ func (p *proxy) startAdmin() (*http.Server, error) {
 		e.SetIndent("", "  ")
 		e.Encode(p.status())
 	})
-	server := &http.Server{Handler: mux, ErrorLog: silence}
+	server := &http.Server{
+		Handler: mux, ErrorLog: silence,
+		ReadHeaderTimeout: adminTimeout,
+		WriteTimeout:      6 * adminTimeout,
+		IdleTimeout:       6 * adminTimeout,
+	}
+	var open atomic.Int32
+	server.ConnState = func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if open.Add(1) > maxAdmin {
+				c.Close()
+			}
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
 	if p.admin == "" {
 		return server, nil
 	}

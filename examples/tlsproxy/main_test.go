@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // everyPoller are the backends, each of which is available or the reason why not
@@ -154,15 +156,76 @@ func TestDrainCut(t *testing.T) {
 	}
 }
 
-// TestStatus reads the admin pages.
-func TestStatus(t *testing.T) {
+// adminAddr is an address for -admin.
+func adminAddr(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	admin := "http://" + l.Addr().String()
-	r := start(t, "-backend", serve(t, echo), "-admin", l.Addr().String())
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// dialAdmin connects to an admin page and sends text.
+func dialAdmin(t *testing.T, addr, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestAdminHalfRequest: one that does not end its request is let go.
+func TestAdminHalfRequest(t *testing.T) {
+	defer func(d time.Duration) { adminTimeout = d }(adminTimeout)
+	adminTimeout = 50 * time.Millisecond
+	addr := adminAddr(t)
+	r := start(t, "-backend", serve(t, echo), "-admin", addr)
+	for _, text := range []string{"", "GET /status"} {
+		if _, err := io.Copy(io.Discard, dialAdmin(t, addr, text)); err != nil && !isReset(err) {
+			t.Errorf("after %q the connection is not closed: %v", text, err)
+		}
+	}
+	r.stop(t)
+}
+
+// TestAdminConnections: one more than may be is let go, and the others are not.
+func TestAdminConnections(t *testing.T) {
+	addr := adminAddr(t)
+	start(t, "-backend", serve(t, echo), "-admin", addr)
+	first := dialAdmin(t, addr, "GET /status HTTP/1.1\r\n")
+	for range maxAdmin - 1 {
+		dialAdmin(t, addr, "")
+	}
+	if _, err := io.Copy(io.Discard, dialAdmin(t, addr, "")); err != nil && !isReset(err) {
+		t.Error("one too many is not closed: ", err)
+	}
+	io.WriteString(first, "Host: x\r\n\r\n")
+	if line, err := bufio.NewReader(first).ReadString('\n'); line != "HTTP/1.1 200 OK\r\n" {
+		t.Errorf("got %q, %v from the first, want 200 OK", line, err)
+	}
+	first.Close()
+	eventually(t, "another may ask", func() bool {
+		resp, err := http.Get("http://" + addr + "/status")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// TestStatus reads the admin pages.
+func TestStatus(t *testing.T) {
+	addr := adminAddr(t)
+	admin := "http://" + addr
+	r := start(t, "-backend", serve(t, echo), "-admin", addr)
 	roundTrip(t, secure(t, r, tls.VersionTLS13), "hello")
 	stuck := plain(t, r) // its handshake waits
 	var s map[string]any
