@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"syscall"
 	"time"
 
 	"bide/jobs"
@@ -43,7 +44,7 @@ func (c *conn) open(j jobs.Job) error {
 		c.close()
 		return nil
 	}
-	if c.backend, err = jobnet.DialIn(j, "tcp", l.proxy.backend); err != nil {
+	if c.backend, err = c.dial(j); err != nil {
 		l.backendErrors.add(err)
 		c.abort()
 		return nil
@@ -52,6 +53,7 @@ func (c *conn) open(j jobs.Job) error {
 		c.backend.Close()
 		return nil
 	}
+	l.served.Add(1)
 	keepLittle(c.raw)
 	keepLittle(c.backend)
 	c.touch()
@@ -62,6 +64,35 @@ func (c *conn) open(j jobs.Job) error {
 	// this one, whose priority is low.
 	l.sched.Go(c.up.first)
 	return nil
+}
+
+// dial connects to the backend. If there is no descriptor for it, the client waits
+// until a connection that is served gives up its own, unless as many wait already as
+// are served: all might wait for each other.
+func (c *conn) dial(j jobs.Job) (*jobnet.Conn, error) {
+	l := c.loop
+	waits := false
+	defer func() {
+		if waits {
+			l.starved.Add(-1)
+		}
+	}()
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		b, err := jobnet.DialIn(j, "tcp", l.proxy.backend)
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return b, err
+		}
+		if !waits {
+			if l.starved.Load() >= l.served.Load() {
+				return nil, err
+			}
+			waits = true
+			l.starved.Add(1)
+		}
+		if j.Sleep(backoff) != nil || c.closed {
+			return nil, err
+		}
+	}
 }
 
 // name is what listings call the connection's jobs.
@@ -118,6 +149,9 @@ func (c *conn) leave() bool {
 	c.closed = true
 	c.up.hangUp.Stop() // before the descriptor is closed
 	c.down.hangUp.Stop()
+	if c.backend != nil {
+		c.loop.served.Add(-1)
+	}
 	c.loop.conns.remove(c)
 	c.loop.closed.Add(1)
 	c.loop.released()

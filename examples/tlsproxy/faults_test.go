@@ -103,6 +103,21 @@ func TestIdleTimeout(t *testing.T) {
 	roundTrip(t, busy, "busy still")
 }
 
+// TestNoSweepAtRest: with no connection there is nothing to look for, however short
+// -idle-timeout is.
+func TestNoSweepAtRest(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo), "-idle-timeout", "1ns", "-loops", "1")
+	if _, err := io.Copy(io.Discard, plain(t, r)); !isCut(t, err) {
+		t.Errorf("Copy() = %v from an idle connection, want a reset", err)
+	}
+	eventually(t, "no sweep is to come", func() bool {
+		sweeping := make(chan bool)
+		l := r.loops[0]
+		l.sched.Post(func() { sweeping <- l.sweeping })
+		return !<-sweeping
+	})
+}
+
 // TestIdleTimeoutOfASlowReader: each buffer that the other side takes counts, not
 // only the first of a run that pauses in between.
 func TestIdleTimeoutOfASlowReader(t *testing.T) {

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -138,6 +140,62 @@ func TestOutOfDescriptors(t *testing.T) {
 			t.Errorf("it said %q, want a line about the drain", said)
 		}
 	})
+}
+
+// TestNoDescriptorForTheBackend: a client for which there is no second descriptor
+// waits until there is one. At one of two limits next to each other that is what runs
+// out, at the other it is the first.
+func TestNoDescriptorForTheBackend(t *testing.T) {
+	for _, limit := range []int{64, 65} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			c := launch(t, limit, "-backend", serve(t, echo), "-loops", "1", "-handshake-timeout", "1h")
+			var served []*tls.Conn
+			for held := false; !held; {
+				raw, err := net.Dial("tcp", c.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer raw.Close()
+				raw.SetDeadline(time.Now().Add(patience))
+				conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+				answered := make(chan error, 1)
+				go func() { answered <- kilobyte(conn) }()
+				eventually(t, "it is served or held", func() bool {
+					select {
+					case err = <-answered:
+						if err != nil {
+							t.Fatalf("after %d clients: %v", len(served), err)
+						}
+						served = append(served, conn)
+						return true
+					default:
+						held = waitsForDescriptor(c.status(t))
+						return held
+					}
+				})
+				if held {
+					served[0].Close()
+					if err := <-answered; err != nil {
+						t.Errorf("the client that waited: %v", err)
+					}
+				}
+			}
+			if s := c.status(t); s.BackendErrors != 0 {
+				t.Errorf("%d backend errors, want none", s.BackendErrors)
+			}
+		})
+	}
+}
+
+// waitsForDescriptor reports whether a client is not accepted, or has no backend, for
+// want of a descriptor.
+func waitsForDescriptor(s status) bool {
+	for _, w := range s.Waits {
+		if strings.HasPrefix(w.Job, "open ") && slices.Contains(w.Keys, "sleep") {
+			return true
+		}
+	}
+	return s.AcceptErrors > 0
 }
 
 // dialChild opens a TLS connection to c. While c is out of descriptors that may

@@ -21,6 +21,8 @@ type proxy struct {
 	loops  []*loop
 
 	open     atomic.Int64 // connections accepted and not closed
+	served   atomic.Int64 // of them, those that have a backend
+	starved  atomic.Int64 // and those that wait for a descriptor to have one
 	draining atomic.Bool
 	drained  chan struct{} // closed when draining and none is open
 	once     sync.Once     // closes drained

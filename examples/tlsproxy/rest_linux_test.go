@@ -93,22 +93,6 @@ func openAtOnce(t *testing.T, addr string, n int) []*tls.Conn {
 	return conns
 }
 
-// kilobyte sends 1 KB and expects it back.
-func kilobyte(c io.ReadWriter) error {
-	text := strings.Repeat("x", 1024)
-	if _, err := io.WriteString(c, text); err != nil {
-		return err
-	}
-	got := make([]byte, len(text))
-	if _, err := io.ReadFull(c, got); err != nil {
-		return err
-	}
-	if string(got) != text {
-		return fmt.Errorf("got %q back", got)
-	}
-	return nil
-}
-
 // serveAll echoes on connections that stay open for as long as the test runs.
 func serveAll(t *testing.T) (addr string) {
 	t.Helper()
