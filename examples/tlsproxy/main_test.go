@@ -41,6 +41,15 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	secret, oldSecret := filepath.Join(dir, "secret.key"), filepath.Join(dir, "old.key")
+	for file, block := range map[string]*pem.Block{
+		secret:    {Type: "ENCRYPTED PRIVATE KEY"},
+		oldSecret: {Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -54,6 +63,18 @@ func TestBadInput(t *testing.T) {
 		{"no such poller", []string{"-poller", "kpoll"}, append([]string{`-poller "kpoll"`}, everyPoller...)},
 		{"address without port", []string{"-listen", "localhost"}, []string{"-listen", "localhost", "missing port"}},
 		{"backend without port", []string{"-backend", "localhost"}, []string{"-backend", "localhost", "missing port"}},
+		{"backend port too high", []string{"-backend", "127.0.0.1:99999"}, []string{"-backend 127.0.0.1:99999", "port"}},
+		{"backend port unknown", []string{"-backend", ":nosuch"}, []string{"-backend :nosuch", "port"}},
+		{"backend port empty", []string{"-backend", "127.0.0.1:"}, []string{"-backend 127.0.0.1:", "port"}},
+		{"backend port zero", []string{"-backend", "127.0.0.1:0"}, []string{"-backend 127.0.0.1:0", "port"}},
+		{"backend is a colon", []string{"-backend", ":"}, []string{"-backend :", "port"}},
+		{"backend port negative", []string{"-backend", "127.0.0.1:-1"}, []string{"-backend 127.0.0.1:-1", "port"}},
+		{"backend is a socket", []string{"-backend", "unix:/tmp/x.sock"}, []string{"-backend unix:/tmp/x.sock", "not supported"}},
+		{"backend is a path", []string{"-backend", "/tmp/x.sock"}, []string{"-backend /tmp/x.sock", "not supported"}},
+		{"admin port too high", []string{"-admin", "127.0.0.1:99999"}, []string{"-admin 127.0.0.1:99999", "port"}},
+		{"too many signers", []string{"-signers", "9223372036854775807"}, []string{"-signers 9223372036854775807", "10000"}},
+		{"encrypted key", []string{"-cert", cert, "-key", secret}, []string{"-key " + secret, "not supported"}},
+		{"key encrypted as of old", []string{"-cert", cert, "-key", oldSecret}, []string{"-key " + oldSecret, "not supported"}},
 		{"port in use", []string{"-listen", taken.Addr().String()}, []string{taken.Addr().String(), inUse.Error()}},
 		{"admin port in use", []string{"-listen", "127.0.0.1:0", "-admin", taken.Addr().String()}, []string{"-admin", taken.Addr().String(), inUse.Error()}},
 		{"cert alone", []string{"-cert", cert}, []string{"-cert", "-key"}},

@@ -33,7 +33,7 @@ func TestAtRest(t *testing.T) {
 	}
 	// The only flag that is not at its default: a slow machine may need longer for
 	// 2,000 handshakes than a client is allowed.
-	c := launch(t, 0, "-backend", serveAll(t), "-handshake-timeout", "10m")
+	c := launch(t, "", "-backend", serveAll(t), "-handshake-timeout", "10m")
 	before := resident(t, c.cmd.Process.Pid)
 	openAtOnce(t, c.addr, restConns)
 	time.Sleep(restAfter) // what is measured is this long after the burst

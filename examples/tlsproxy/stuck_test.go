@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -83,28 +82,6 @@ func TestBadRecord(t *testing.T) {
 		raw.Write([]byte{23, 3, 3, 0, 20, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20})
 		eventually(t, "the bad connection ended", func() bool { return r.open.Load() == 1 })
 		roundTrip(t, other, "echo again")
-	})
-}
-
-// TestSlowReader: what a client takes that reads slowly is seen soon, so that
-// -idle-timeout does not take it for idle.
-func TestSlowReader(t *testing.T) {
-	if runtime.GOOS != "linux" && runtime.GOOS != "darwin" {
-		t.Skip("see keepLittle")
-	}
-	eachPoller(t, func(t *testing.T, poller string) {
-		r := start(t, "-loops", "1", "-poller", poller, "-backend", serve(t, echoOr(func(c *net.TCPConn) { io.Copy(c, zeros{}) })))
-		raw := plain(t, r)
-		raw.SetReadBuffer(64 << 10)
-		slow := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
-		io.WriteString(slow, "flood")
-		other := secure(t, r, tls.VersionTLS13)
-		stuck(t, r, 1, other)
-		before := r.status().BytesDown
-		if _, err := io.CopyN(io.Discard, slow, 512<<10); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "something more is carried", func() bool { return r.status().BytesDown > before })
 	})
 }
 
