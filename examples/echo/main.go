@@ -35,13 +35,28 @@ type options struct {
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	err := run(ctx, os.Args[1:], os.Stdout, func(*server) {})
+	err := run(untilSignal(), os.Args[1:], os.Stdout, func(*server) {})
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "echo:", err)
 		os.Exit(1)
 	}
+}
+
+// untilSignal is done at the first signal. The second ends the process at once, with
+// the status that a shell gives to one which a signal has ended; left to itself, the
+// signal might be ignored, as in the background of a script.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		second := <-signals
+		fmt.Fprintf(os.Stderr, "echo: %v: ended at once\n", second)
+		os.Exit(128 + int(second.(syscall.Signal)))
+	}()
+	return ctx
 }
 
 // run is the program: it serves until ctx is done. It calls ready once every
@@ -53,12 +68,12 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(*server))
 	}
 	group, err := jobs.NewGroup(o.loops, jobs.WithBackend(o.poller))
 	if err != nil {
-		return err
+		return fmt.Errorf("-loops %d: %w", o.loops, err)
 	}
 	defer group.Close() // ends the jobs and closes the connections
 	s := &server{addr: o.listen, stackless: o.stackless, out: out}
 	if err := s.listen(group); err != nil {
-		return fmt.Errorf("-listen: %w", err)
+		return fmt.Errorf("-listen: %w (for each of -loops %d)", err, o.loops)
 	}
 	fmt.Fprintf(out, "echo: %s, %d loops\n", s.addr, o.loops)
 	ready(s)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,7 +26,44 @@ type status struct {
 	Goroutines      int    `json:"goroutines"`
 	Loops           int    `json:"loops"`
 	Draining        bool   `json:"draining"`
-	Waits           []wait `json:"waits"`
+
+	LastHandshakeError *failure `json:"last_handshake_error"` // or null
+	LastBackendError   *failure `json:"last_backend_error"`
+
+	Waits []wait `json:"waits"`
+}
+
+// failure is the last error of a kind, which the counters do not tell.
+type failure struct {
+	Time time.Time `json:"time"`
+	Text string    `json:"text"`
+}
+
+func (f *failure) String() string {
+	if f == nil {
+		return "none"
+	}
+	return fmt.Sprintf("%s %q", f.Time.Format(time.RFC3339), f.Text)
+}
+
+// failures may be used from any goroutine.
+type failures struct {
+	count atomic.Uint64
+	last  atomic.Pointer[failure]
+}
+
+func (f *failures) add(err error) {
+	f.last.Store(&failure{time.Now(), err.Error()})
+	f.count.Add(1)
+}
+
+// newest is the later of a failure known and the last one of f.
+func (f *failures) newest(known *failure) *failure {
+	last := f.last.Load()
+	if known == nil || last != nil && last.Time.After(known.Time) {
+		return last
+	}
+	return known
 }
 
 // wait is a job and what it waits for, or a connection that has none before its
@@ -35,6 +73,11 @@ type wait struct {
 	Age  int64    `json:"age_ms"`
 	Keys []string `json:"keys"`
 }
+
+// Who has the admin page holds few descriptors, and none for long without asking.
+const maxAdmin = 64
+
+var adminTimeout = 5 * time.Second // for a request to come
 
 // silence is for package net/http, which would print a line each time it cannot
 // accept for want of descriptors; the loops count that.
@@ -54,7 +97,23 @@ func (p *proxy) startAdmin() (*http.Server, error) {
 		e.SetIndent("", "  ")
 		e.Encode(p.status())
 	})
-	server := &http.Server{Handler: mux, ErrorLog: silence}
+	server := &http.Server{
+		Handler: mux, ErrorLog: silence,
+		ReadHeaderTimeout: adminTimeout,
+		WriteTimeout:      6 * adminTimeout,
+		IdleTimeout:       6 * adminTimeout,
+	}
+	var open atomic.Int32
+	server.ConnState = func(c net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			if open.Add(1) > maxAdmin {
+				c.Close()
+			}
+		case http.StateClosed:
+			open.Add(-1)
+		}
+	}
 	if p.admin == "" {
 		return server, nil
 	}
@@ -78,8 +137,10 @@ func (p *proxy) status() status {
 	for _, l := range p.loops {
 		s.Accepted += l.accepted.Load()
 		s.AcceptErrors += l.acceptErrors.Load()
-		s.HandshakeErrors += l.handshakeErrors.Load()
-		s.BackendErrors += l.backendErrors.Load()
+		s.HandshakeErrors += l.handshakeErrors.count.Load()
+		s.BackendErrors += l.backendErrors.count.Load()
+		s.LastHandshakeError = l.handshakeErrors.newest(s.LastHandshakeError)
+		s.LastBackendError = l.backendErrors.newest(s.LastBackendError)
 		s.BytesUp += l.bytesUp.Load()
 		s.BytesDown += l.bytesDown.Load()
 		for _, job := range l.sched.List() {
@@ -124,6 +185,7 @@ func (s status) String() string {
 		{"handshake_errors", s.HandshakeErrors}, {"backend_errors", s.BackendErrors},
 		{"bytes_up", s.BytesUp}, {"bytes_down", s.BytesDown}, {"jobs_live", s.JobsLive},
 		{"goroutines", s.Goroutines}, {"loops", s.Loops}, {"draining", s.Draining},
+		{"last_handshake_error", s.LastHandshakeError}, {"last_backend_error", s.LastBackendError},
 	} {
 		fmt.Fprintf(&b, "%-17s %v\n", line.name, line.value)
 	}

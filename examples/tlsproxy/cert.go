@@ -7,10 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -28,11 +30,25 @@ func loadCertificate(certFile, keyFile string) (*tls.Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-key: %w", err)
 	}
+	if encrypted(key) {
+		return nil, fmt.Errorf("-key %s: encrypted keys are not supported", keyFile)
+	}
 	cert, err := tls.X509KeyPair(chain, key)
 	if err != nil {
 		return nil, fmt.Errorf("-cert %s -key %s: %w", certFile, keyFile, err)
 	}
 	return &cert, nil
+}
+
+// encrypted reports whether a PEM file's key needs a password: in the format of
+// PKCS #8, or in the older one.
+func encrypted(file []byte) bool {
+	for block, rest := pem.Decode(file); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return true
+		}
+	}
+	return false
 }
 
 // selfSigned makes a certificate for this machine, with an ECDSA key that is

@@ -52,9 +52,9 @@ type child struct {
 	ended  chan error
 }
 
-// launch starts the program and waits until it listens. A descriptor limit of 0
-// leaves the limit alone.
-func launch(t *testing.T, nofile int, args ...string) *child {
+// launch starts the program and waits until it listens. The shell does before first,
+// unless that is empty.
+func launch(t *testing.T, before string, args ...string) *child {
 	t.Helper()
 	path, err := program()
 	if err != nil {
@@ -68,9 +68,8 @@ func launch(t *testing.T, nofile int, args ...string) *child {
 	c := &child{admin: admin.Addr().String(), ended: make(chan error, 1)}
 	args = append([]string{"-listen", "127.0.0.1:0", "-admin", c.admin, "-drain-timeout", "0"}, args...)
 	c.cmd = exec.Command(path, args...)
-	if nofile > 0 {
-		limit := fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, nofile)
-		c.cmd = exec.Command("/bin/sh", append([]string{"-c", limit, path}, args...)...)
+	if before != "" {
+		c.cmd = exec.Command("/bin/sh", append([]string{"-c", before + ` && exec "$0" "$@"`, path}, args...)...)
 	}
 	c.cmd.Stderr = &c.stderr
 	out, err := c.cmd.StdoutPipe()

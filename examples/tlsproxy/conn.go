@@ -2,15 +2,16 @@ package main
 
 import (
 	"errors"
-	"io"
+	"os"
+	"syscall"
 	"time"
 
 	"bide/jobs"
 	"bide/jobs/jobnet"
 )
 
-// fillsPerRun is after how many buffers a direction lets the others go on.
-const fillsPerRun = 8
+// lingerTime is how long a client may go on to send what nobody takes.
+const lingerTime = 5 * time.Second
 
 // conn is a proxied connection. Its fields belong to the loop.
 type conn struct {
@@ -20,6 +21,8 @@ type conn struct {
 	backend  *jobnet.Conn
 	up, down direction
 	heard    bool // the client has said something
+	refused  bool // the backend takes no more, though the client has not ended
+	reset    bool // a write has heard that the backend cut its stream
 	closed   bool
 
 	active     int64 // loop.now when it began or, with -idle-timeout, last carried anything
@@ -37,19 +40,22 @@ func (c *conn) open(j jobs.Job) error {
 	var err error
 	c.client, err = jobnet.ServerTLS(j, c.raw, l.config)
 	if err != nil {
-		l.handshakeErrors.Add(1)
+		l.handshakeErrors.add(err)
 		c.close()
 		return nil
 	}
-	if c.backend, err = jobnet.DialIn(j, "tcp", l.proxy.backend); err != nil {
-		l.backendErrors.Add(1)
-		c.close()
+	if c.backend, err = c.dial(j); err != nil {
+		l.backendErrors.add(err)
+		c.abort()
 		return nil
 	}
 	if c.closed { // meanwhile: by -idle-timeout or the end of a drain
 		c.backend.Close()
 		return nil
 	}
+	l.served.Add(1)
+	keepLittle(c.raw)
+	keepLittle(c.backend)
 	c.touch()
 	c.up.conn, c.down.conn = c, c
 	c.backend.ReadWatch().SetFunc(c.down.run)
@@ -58,6 +64,35 @@ func (c *conn) open(j jobs.Job) error {
 	// this one, whose priority is low.
 	l.sched.Go(c.up.first)
 	return nil
+}
+
+// dial connects to the backend. If there is no descriptor for it, the client waits
+// until a connection that is served gives up its own, unless as many wait already as
+// are served: all might wait for each other.
+func (c *conn) dial(j jobs.Job) (*jobnet.Conn, error) {
+	l := c.loop
+	waits := false
+	defer func() {
+		if waits {
+			l.starved.Add(-1)
+		}
+	}()
+	for backoff := minBackoff; ; backoff = min(2*backoff, maxBackoff) {
+		b, err := jobnet.DialIn(j, "tcp", l.proxy.backend)
+		if !errors.Is(err, syscall.EMFILE) && !errors.Is(err, syscall.ENFILE) {
+			return b, err
+		}
+		if !waits {
+			if l.starved.Load() >= l.served.Load() {
+				return nil, err
+			}
+			waits = true
+			l.starved.Add(1)
+		}
+		if j.Sleep(backoff) != nil || c.closed {
+			return nil, err
+		}
+	}
 }
 
 // name is what listings call the connection's jobs.
@@ -74,12 +109,11 @@ func (c *conn) touch() {
 	}
 }
 
-// close ends the connection. Jobs paused in it get an error.
+// close ends the connection once both sides have all that there was for them.
 func (c *conn) close() {
-	if c.closed {
+	if !c.leave() {
 		return
 	}
-	c.closed = true
 	if c.client != nil {
 		c.client.Close()
 	} else {
@@ -88,122 +122,67 @@ func (c *conn) close() {
 	if c.backend != nil {
 		c.backend.Close()
 	}
+}
+
+// abort ends the connection by a reset of both sides, which tells them that what
+// they have is not all. An end of the stream would say that it is.
+func (c *conn) abort() {
+	if !c.leave() {
+		return
+	}
+	if c.client != nil {
+		c.client.Abort()
+	} else {
+		c.raw.Abort()
+	}
+	if c.backend != nil {
+		c.backend.Abort()
+	}
+}
+
+// leave takes the connection out of the books before it is closed, unless it is out
+// already. Jobs paused in it get an error.
+func (c *conn) leave() bool {
+	if c.closed {
+		return false
+	}
+	c.closed = true
+	c.up.hangUp.Stop() // before the descriptor is closed
+	c.down.hangUp.Stop()
+	if c.backend != nil {
+		c.loop.served.Add(-1)
+	}
 	c.loop.conns.remove(c)
 	c.loop.closed.Add(1)
 	c.loop.released()
+	return true
 }
 
-// direction carries the bytes one way. No job is active on it while there is
-// nothing to carry.
-type direction struct {
-	conn  *conn
-	ended bool
-}
-
-func (d *direction) isUp() bool { return d == &d.conn.up }
-
-func (d *direction) from() side {
-	if d.isUp() {
-		return clientSide{d.conn.client}
-	}
-	return backendSide{d.conn.backend}
-}
-
-func (d *direction) to() side {
-	if d.isUp() {
-		return backendSide{d.conn.backend}
-	}
-	return clientSide{d.conn.client}
-}
-
-// carried counts bytes. A run may take long over them, where the other side is
-// slow.
-func (d *direction) carried(n int) {
-	d.conn.touch()
-	if d.isUp() {
-		d.conn.loop.bytesUp.Add(uint64(n))
-	} else {
-		d.conn.loop.bytesDown.Add(uint64(n))
+// linger ends a connection whose backend is gone, and whose client was sent all of
+// its answer. What the client still sends is read and dropped for a while: a close
+// with bytes unread is a reset, which may overtake the answer.
+func (c *conn) linger() {
+	if w := c.raw.ReadWatch(); !c.closed {
+		w.SetFunc(c.discard)
+		w.SetDeadline(time.Now().Add(lingerTime))
 	}
 }
 
-// first copies what has come already, and leaves the rest to readiness.
-func (d *direction) first(j jobs.Job) error {
-	err := d.run(j)
-	if !d.ended && !d.conn.closed {
-		d.from().watch().SetFunc(d.run)
+// discard is started when there is something to drop, and when lingerTime is over.
+func (c *conn) discard(j jobs.Job) error {
+	if errors.Is(j.Reason(), os.ErrDeadlineExceeded) {
+		c.close()
+		return nil
 	}
-	return err
-}
-
-// run copies until there is nothing left to read. It pauses when the other side
-// takes no more, and every few buffers for the sake of the other jobs.
-func (d *direction) run(j jobs.Job) error {
-	buf := d.conn.loop.borrow()
-	defer d.conn.loop.giveBack(buf)
-	from, to := d.from(), d.to()
-	for fills := 1; ; fills++ {
-		n, err := fill(from, buf)
-		if n > 0 {
-			if err := to.write(j, buf[:n]); err != nil {
-				d.refused()
-				return nil
-			}
-			d.carried(n)
-		}
-		switch {
-		case err == nil:
-		case errors.Is(err, jobnet.ErrWouldBlock):
+	buf := c.loop.borrow()
+	defer c.loop.giveBack(buf)
+	for range fillsPerRun {
+		if _, err := c.raw.TryRead(buf); errors.Is(err, jobnet.ErrWouldBlock) {
 			return nil
-		case err == io.EOF:
-			d.end(j)
-			return nil
-		default:
-			d.conn.close()
+		} else if err != nil { // the end, or a reset: neither is anybody's concern now
+			c.close()
 			return nil
 		}
-		if fills%fillsPerRun == 0 {
-			if err := j.Sleep(0); err != nil {
-				d.conn.close()
-				return nil
-			}
-		}
 	}
-}
-
-// fill reads what there is, as far as buf has room for it.
-func fill(from side, buf []byte) (n int, err error) {
-	for err == nil && n < len(buf) {
-		var m int
-		m, err = from.read(buf[n:])
-		n += m
-	}
-	return n, err
-}
-
-// end passes the end of the stream on. The other direction goes on, until it
-// has come to its own.
-func (d *direction) end(j jobs.Job) {
-	d.stop()
-	if err := d.to().closeWrite(j); err != nil || d.conn.up.ended && d.conn.down.ended {
-		d.conn.close()
-	}
-}
-
-// refused ends a direction whose receiver is gone. A backend may have answered
-// before it went, and the client is to have the answer; a client that is gone
-// needs nothing more.
-func (d *direction) refused() {
-	d.stop()
-	if !d.isUp() || d.conn.down.ended {
-		d.conn.close()
-	}
-}
-
-// stop leaves the source alone from now on.
-func (d *direction) stop() {
-	d.ended = true
-	if !d.conn.closed {
-		d.from().watch().SetFunc(nil)
-	}
+	return nil // and is started again if there is more
 }

@@ -64,7 +64,7 @@ func (l *loop) stopAccepting() {
 // cut closes the connections that are left and returns how many they were.
 func (l *loop) cut() (n int64) {
 	for l.conns.front != nil {
-		l.conns.front.close()
+		l.conns.front.abort()
 		n++
 	}
 	return n

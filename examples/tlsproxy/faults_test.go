@@ -6,8 +6,12 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"bide/internal/fdtest"
 )
 
 // TestVanish has clients go away in the middle of their handshake.
@@ -71,6 +75,9 @@ func TestHandshakeTimeout(t *testing.T) {
 	if n := r.status().HandshakeErrors; n != 1 {
 		t.Fatalf("%d handshake errors, want 1", n)
 	}
+	if f := r.status().LastHandshakeError; f == nil || !strings.Contains(f.Text, "50ms") {
+		t.Errorf("the last handshake error is %v, want one that names the timeout", f)
+	}
 }
 
 // TestIdleTimeout: one that carries nothing is closed, one that does is not.
@@ -86,14 +93,29 @@ func TestIdleTimeout(t *testing.T) {
 		roundTrip(t, busy, "busy")
 		select {
 		case err := <-closed:
-			if errors.Is(err, net.ErrClosed) {
-				t.Fatal(err)
+			if !isCut(t, err) {
+				t.Errorf("Copy() = %v from the idle one, want a reset", err)
 			}
 			done = true
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 	roundTrip(t, busy, "busy still")
+}
+
+// TestNoSweepAtRest: with no connection there is nothing to look for, however short
+// -idle-timeout is.
+func TestNoSweepAtRest(t *testing.T) {
+	r := start(t, "-backend", serve(t, echo), "-idle-timeout", "1ns", "-loops", "1")
+	if _, err := io.Copy(io.Discard, plain(t, r)); !isCut(t, err) {
+		t.Errorf("Copy() = %v from an idle connection, want a reset", err)
+	}
+	eventually(t, "no sweep is to come", func() bool {
+		sweeping := make(chan bool)
+		l := r.loops[0]
+		l.sched.Post(func() { sweeping <- l.sweeping })
+		return !<-sweeping
+	})
 }
 
 // TestIdleTimeoutOfASlowReader: each buffer that the other side takes counts, not
@@ -143,10 +165,18 @@ func TestBackendDown(t *testing.T) {
 	l.Close()
 	r := start(t, "-backend", l.Addr().String())
 	c := secure(t, r, tls.VersionTLS12)
-	if _, err := io.Copy(io.Discard, c); err != nil && !isReset(err) {
-		t.Fatal("the connection is not closed: ", err)
+	if _, err := io.Copy(io.Discard, c); !isCut(t, err) {
+		t.Errorf("Copy() = %v with no backend there, want a reset", err)
 	}
 	eventually(t, "a backend error", func() bool { return r.status().BackendErrors == 1 })
+	s := r.status()
+	if f := s.LastBackendError; f == nil || !strings.Contains(f.Text, l.Addr().String()) || time.Since(f.Time) > time.Hour {
+		t.Errorf("the last backend error is %v, want one that names %v", f, l.Addr())
+	}
+	if text := s.String(); s.LastHandshakeError != nil || !strings.Contains(text, "\nlast_handshake_error none\n") ||
+		!strings.Contains(text, "\nlast_backend_error "+s.LastBackendError.String()+"\n") {
+		t.Errorf("the status is %q, want the last backend error and no other", text)
+	}
 	eventually(t, "closed", func() bool { return r.open.Load() == 0 })
 }
 
@@ -173,4 +203,14 @@ func TestClosedIsNotListed(t *testing.T) {
 func isReset(err error) bool {
 	var ne net.Error
 	return !errors.As(err, &ne) || !ne.Timeout()
+}
+
+// isCut reports whether err says that a stream was cut off, and did not end.
+func isCut(t *testing.T, err error) bool {
+	const wsaeconnreset = 10054 // of Windows
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno == syscall.ECONNRESET || errno == wsaeconnreset
+	}
+	return err == nil && fdtest.HidesReset(t)
 }

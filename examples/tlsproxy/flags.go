@@ -28,6 +28,8 @@ type options struct {
 	demo bool // no backend given: use one of our own
 }
 
+const maxSigners = 10_000
+
 const usage = `Usage: tlsproxy [flags]
 
 Terminates TLS and carries the bytes both ways to a TCP backend. With no flag it
@@ -35,7 +37,8 @@ makes a certificate and an HTTP backend of its own.
 
 SIGTERM or an interrupt drains: no more connections are accepted, and those
 there are may finish. The exit status is 0 if all of them did, 1 otherwise.
-A second signal ends the process at once.
+Clients that wait because of -max-conns are reset. A second signal ends the
+process at once, with status 128 and the signal's number.
 
 After a burst of traffic, once no connection has done anything for a second, the
 memory that the burst needed is given back to the system.
@@ -49,7 +52,7 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 	o := new(options)
 	fs := flag.NewFlagSet("tlsproxy", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors are ours to print
-	fs.StringVar(&o.listen, "listen", "127.0.0.1:8443", "`address` to accept TLS connections on")
+	fs.StringVar(&o.listen, "listen", "127.0.0.1:8443", "`address` to accept TLS connections on; of two proxies that are started in the same moment, both may have it")
 	fs.StringVar(&o.backend, "backend", "", "`address` to carry them to (default a small HTTP server of its own)")
 	fs.StringVar(&o.cert, "cert", "", "PEM `file` with the certificate chain (default self-signed, in memory)")
 	fs.StringVar(&o.key, "key", "", "PEM `file` with the private key")
@@ -79,14 +82,25 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 
 // check names the first flag whose value makes no sense.
 func (o *options) check() error {
+	if strings.HasPrefix(o.backend, "unix:") || strings.Contains(o.backend, "/") {
+		return fmt.Errorf("-backend %s: a Unix socket is not supported, only host:port", o.backend)
+	}
 	for _, a := range []struct{ flag, addr string }{
 		{"listen", o.listen}, {"backend", o.backend}, {"admin", o.admin},
 	} {
 		if a.addr == "" && a.flag != "listen" {
 			continue
 		}
-		if _, _, err := net.SplitHostPort(a.addr); err != nil {
+		_, port, err := net.SplitHostPort(a.addr)
+		if err != nil {
 			return fmt.Errorf("-%s: %w", a.flag, err)
+		}
+		number, err := net.LookupPort("tcp", port)
+		if err != nil {
+			return fmt.Errorf("-%s %s: %w", a.flag, a.addr, err)
+		}
+		if number == 0 && a.flag == "backend" {
+			return fmt.Errorf("-%s %s: there is no port to connect to", a.flag, a.addr)
 		}
 	}
 	switch {
@@ -96,6 +110,8 @@ func (o *options) check() error {
 		return fmt.Errorf("-loops %d: need at least 1", o.loops)
 	case o.signers < 0:
 		return fmt.Errorf("-signers %d: cannot be negative", o.signers)
+	case o.signers > maxSigners:
+		return fmt.Errorf("-signers %d: at most %d", o.signers, maxSigners)
 	case o.maxConns < 0:
 		return fmt.Errorf("-max-conns %d: cannot be negative", o.maxConns)
 	case o.handshakeTimeout < 0:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -133,6 +134,22 @@ func roundTrip(t *testing.T, c net.Conn, text string) {
 	if string(got) != text {
 		t.Fatalf("got %q back, want %q", got, text)
 	}
+}
+
+// kilobyte sends 1 KB and expects it back.
+func kilobyte(c io.ReadWriter) error {
+	text := strings.Repeat("x", 1024)
+	if _, err := io.WriteString(c, text); err != nil {
+		return err
+	}
+	got := make([]byte, len(text))
+	if _, err := io.ReadFull(c, got); err != nil {
+		return err
+	}
+	if string(got) != text {
+		return fmt.Errorf("got %q back", got)
+	}
+	return nil
 }
 
 // eventually looks until ok is true.

@@ -13,6 +13,7 @@ import (
 const (
 	minBackoff = 5 * time.Millisecond
 	maxBackoff = time.Second
+	minSweep   = 10 * time.Millisecond
 	bufferSize = 32 << 10
 	maxBuffers = 4 // kept by an idle loop
 
@@ -31,6 +32,7 @@ type loop struct {
 	stopping bool
 	fresh    []*conn // have said hello, and wait for their handshake to begin
 	shaking  bool    // the job that begins them is live
+	sweeping bool    // a sweep is to come
 	counters
 }
 
@@ -44,17 +46,14 @@ func (l *loop) since(t int64) time.Duration { return time.Duration(l.now() - t) 
 
 // counters may be read from any goroutine.
 type counters struct {
-	accepted, closed                             atomic.Uint64
-	acceptErrors, handshakeErrors, backendErrors atomic.Uint64
-	bytesUp, bytesDown                           atomic.Uint64
+	accepted, closed, acceptErrors atomic.Uint64
+	handshakeErrors, backendErrors failures
+	bytesUp, bytesDown             atomic.Uint64
 }
 
 func newLoop(p *proxy, s *jobs.Scheduler, listener *jobnet.Listener) *loop {
 	l := &loop{proxy: p, sched: s, listener: listener}
 	listener.Watch().SetFunc(l.accept)
-	if p.idleTimeout > 0 {
-		s.Post(l.sweep)
-	}
 	return l
 }
 
@@ -65,6 +64,9 @@ func (l *loop) accept(j jobs.Job) error {
 	j.SetName("accept")
 	backoff := minBackoff
 	for range acceptsPerRun {
+		if err := l.yieldDescriptors(j); err != nil {
+			return err
+		}
 		raw, err := l.listener.TryAccept()
 		switch {
 		case err == nil:
@@ -81,6 +83,16 @@ func (l *loop) accept(j jobs.Job) error {
 				return err
 			}
 			backoff = min(2*backoff, maxBackoff)
+		}
+	}
+	return nil
+}
+
+// yieldDescriptors pauses the accepting job while clients wait for descriptors.
+func (l *loop) yieldDescriptors(j jobs.Job) error {
+	for backoff := minBackoff; l.starved.Load() > 0; backoff = min(2*backoff, maxBackoff) {
+		if err := j.Sleep(backoff); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -118,6 +130,7 @@ func (l *loop) begin(raw *jobnet.Conn) {
 	l.accepted.Add(1)
 	c := &conn{loop: l, raw: raw, active: l.now()}
 	l.conns.pushBack(c)
+	l.sweepIn(l.idleTimeout)
 	w := raw.ReadWatch()
 	w.SetFunc(c.hello)
 	if l.handshakeTimeout > 0 {
@@ -143,16 +156,24 @@ func (l *loop) giveBack(b []byte) {
 	}
 }
 
-// sweep closes the connections that were idle for too long, and comes again
-// when the next may be. One timer serves the whole loop.
+// sweepIn has the loop swept in a while, if that is not due already: one timer
+// serves all its connections.
+func (l *loop) sweepIn(d time.Duration) {
+	if l.idleTimeout > 0 && !l.sweeping {
+		l.sweeping = true
+		time.AfterFunc(max(d, minSweep), func() { l.sched.Post(l.sweep) })
+	}
+}
+
+// sweep cuts the connections that were idle for too long, and comes again when the
+// next may be, if there is one.
 func (l *loop) sweep() {
-	next := l.idleTimeout
+	l.sweeping = false
 	for c := l.conns.front; c != nil; c = l.conns.front {
 		if left := l.idleTimeout - l.since(c.active); left > 0 {
-			next = left
-			break
+			l.sweepIn(left)
+			return
 		}
-		c.close()
+		c.abort()
 	}
-	time.AfterFunc(next, func() { l.sched.Post(l.sweep) })
 }

@@ -24,10 +24,8 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	collectEarly()
-	err := run(ctx, os.Args[1:], os.Stdout, func(*proxy) {})
+	err := run(untilSignal(), os.Args[1:], os.Stdout, func(*proxy) {})
 	switch {
 	case err == nil:
 	case errors.Is(err, flag.ErrHelp):
@@ -35,6 +33,23 @@ func main() {
 		fmt.Fprintln(os.Stderr, "tlsproxy:", err)
 		os.Exit(1)
 	}
+}
+
+// untilSignal is done at the first signal. The second ends the process at once, with
+// the status that a shell gives to one which a signal has ended; left to itself, the
+// signal might be ignored, as in the background of a script.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		second := <-signals
+		fmt.Fprintf(os.Stderr, "tlsproxy: %v: ended at once\n", second)
+		os.Exit(128 + int(second.(syscall.Signal)))
+	}()
+	return ctx
 }
 
 // run is the program: it serves until ctx is done, then drains. It calls ready

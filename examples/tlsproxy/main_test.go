@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // everyPoller are the backends, each of which is available or the reason why not
@@ -39,6 +41,15 @@ func TestBadInput(t *testing.T) {
 	if err := os.WriteFile(junk, []byte("junk"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	secret, oldSecret := filepath.Join(dir, "secret.key"), filepath.Join(dir, "old.key")
+	for file, block := range map[string]*pem.Block{
+		secret:    {Type: "ENCRYPTED PRIVATE KEY"},
+		oldSecret: {Type: "RSA PRIVATE KEY", Headers: map[string]string{"Proc-Type": "4,ENCRYPTED", "DEK-Info": "AES-256-CBC,00"}},
+	} {
+		if err := os.WriteFile(file, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name string
 		args []string
@@ -52,6 +63,18 @@ func TestBadInput(t *testing.T) {
 		{"no such poller", []string{"-poller", "kpoll"}, append([]string{`-poller "kpoll"`}, everyPoller...)},
 		{"address without port", []string{"-listen", "localhost"}, []string{"-listen", "localhost", "missing port"}},
 		{"backend without port", []string{"-backend", "localhost"}, []string{"-backend", "localhost", "missing port"}},
+		{"backend port too high", []string{"-backend", "127.0.0.1:99999"}, []string{"-backend 127.0.0.1:99999", "port"}},
+		{"backend port unknown", []string{"-backend", ":nosuch"}, []string{"-backend :nosuch", "port"}},
+		{"backend port empty", []string{"-backend", "127.0.0.1:"}, []string{"-backend 127.0.0.1:", "port"}},
+		{"backend port zero", []string{"-backend", "127.0.0.1:0"}, []string{"-backend 127.0.0.1:0", "port"}},
+		{"backend is a colon", []string{"-backend", ":"}, []string{"-backend :", "port"}},
+		{"backend port negative", []string{"-backend", "127.0.0.1:-1"}, []string{"-backend 127.0.0.1:-1", "port"}},
+		{"backend is a socket", []string{"-backend", "unix:/tmp/x.sock"}, []string{"-backend unix:/tmp/x.sock", "not supported"}},
+		{"backend is a path", []string{"-backend", "/tmp/x.sock"}, []string{"-backend /tmp/x.sock", "not supported"}},
+		{"admin port too high", []string{"-admin", "127.0.0.1:99999"}, []string{"-admin 127.0.0.1:99999", "port"}},
+		{"too many signers", []string{"-signers", "9223372036854775807"}, []string{"-signers 9223372036854775807", "10000"}},
+		{"encrypted key", []string{"-cert", cert, "-key", secret}, []string{"-key " + secret, "not supported"}},
+		{"key encrypted as of old", []string{"-cert", cert, "-key", oldSecret}, []string{"-key " + oldSecret, "not supported"}},
 		{"port in use", []string{"-listen", taken.Addr().String()}, []string{taken.Addr().String(), inUse.Error()}},
 		{"admin port in use", []string{"-listen", "127.0.0.1:0", "-admin", taken.Addr().String()}, []string{"-admin", taken.Addr().String(), inUse.Error()}},
 		{"cert alone", []string{"-cert", cert}, []string{"-cert", "-key"}},
@@ -147,20 +170,83 @@ func TestDrainCut(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "2 connections were cut") {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := io.Copy(io.Discard, a); err != nil && !isReset(err) {
-		t.Fatal("not closed: ", err)
+	for _, c := range []net.Conn{a, b} {
+		if _, err := io.Copy(io.Discard, c); !isCut(t, err) {
+			t.Errorf("Copy() = %v from a connection that was cut, want a reset", err)
+		}
 	}
 }
 
-// TestStatus reads the admin pages.
-func TestStatus(t *testing.T) {
+// adminAddr is an address for -admin.
+func adminAddr(t *testing.T) string {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
-	admin := "http://" + l.Addr().String()
-	r := start(t, "-backend", serve(t, echo), "-admin", l.Addr().String())
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// dialAdmin connects to an admin page and sends text.
+func dialAdmin(t *testing.T, addr, text string) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestAdminHalfRequest: one that does not end its request is let go.
+func TestAdminHalfRequest(t *testing.T) {
+	defer func(d time.Duration) { adminTimeout = d }(adminTimeout)
+	adminTimeout = 50 * time.Millisecond
+	addr := adminAddr(t)
+	r := start(t, "-backend", serve(t, echo), "-admin", addr)
+	for _, text := range []string{"", "GET /status"} {
+		if _, err := io.Copy(io.Discard, dialAdmin(t, addr, text)); err != nil && !isReset(err) {
+			t.Errorf("after %q the connection is not closed: %v", text, err)
+		}
+	}
+	r.stop(t)
+}
+
+// TestAdminConnections: one more than may be is let go, and the others are not.
+func TestAdminConnections(t *testing.T) {
+	addr := adminAddr(t)
+	start(t, "-backend", serve(t, echo), "-admin", addr)
+	first := dialAdmin(t, addr, "GET /status HTTP/1.1\r\n")
+	for range maxAdmin - 1 {
+		dialAdmin(t, addr, "")
+	}
+	if _, err := io.Copy(io.Discard, dialAdmin(t, addr, "")); err != nil && !isReset(err) {
+		t.Error("one too many is not closed: ", err)
+	}
+	io.WriteString(first, "Host: x\r\n\r\n")
+	if line, err := bufio.NewReader(first).ReadString('\n'); line != "HTTP/1.1 200 OK\r\n" {
+		t.Errorf("got %q, %v from the first, want 200 OK", line, err)
+	}
+	first.Close()
+	eventually(t, "another may ask", func() bool {
+		resp, err := http.Get("http://" + addr + "/status")
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// TestStatus reads the admin pages.
+func TestStatus(t *testing.T) {
+	addr := adminAddr(t)
+	admin := "http://" + addr
+	r := start(t, "-backend", serve(t, echo), "-admin", addr)
 	roundTrip(t, secure(t, r, tls.VersionTLS13), "hello")
 	stuck := plain(t, r) // its handshake waits
 	var s map[string]any

@@ -6,10 +6,12 @@ import (
 	"bytes"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -64,6 +66,21 @@ func TestExitStatus(t *testing.T) {
 	}
 }
 
+// TestTooManyLoops: what the system has not enough of is said to be for the loops.
+func TestTooManyLoops(t *testing.T) {
+	path, err := program()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eachPoller(t, func(t *testing.T, poller string) {
+		cmd := exec.Command("/bin/sh", "-c", `ulimit -n 64 && exec "$0" "$@"`, path, "-loops", "100", "-poller", poller, "-listen", "127.0.0.1:0")
+		said, err := cmd.CombinedOutput()
+		if err == nil || !strings.Contains(string(said), "-loops 100") || strings.Count(string(said), "\n") != 1 {
+			t.Errorf("it ended with %v and said %q, want a line that names -loops 100", err, said)
+		}
+	})
+}
+
 // TestSigterm: the process ends with 0 when its connections finished, and with 1
 // and a line that counts them when they did not.
 func TestSigterm(t *testing.T) {
@@ -73,7 +90,7 @@ func TestSigterm(t *testing.T) {
 			if finish {
 				timeout = patience.String()
 			}
-			c := launch(t, 0, "-backend", serve(t, echo), "-drain-timeout", timeout)
+			c := launch(t, "", "-backend", serve(t, echo), "-drain-timeout", timeout)
 			conn := dialChild(t, c)
 			roundTrip(t, conn, "before")
 			if err := c.cmd.Process.Signal(syscall.SIGTERM); err != nil {
@@ -97,12 +114,30 @@ func TestSigterm(t *testing.T) {
 	}
 }
 
+// TestSecondSignal: it does not wait for the drain, also if the program was begun with
+// interrupts ignored, and the exit status tells which it was.
+func TestSecondSignal(t *testing.T) {
+	for _, second := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(second.String(), func(t *testing.T) {
+			c := launch(t, `trap "" INT`, "-backend", serve(t, echo), "-drain-timeout", "1h")
+			roundTrip(t, dialChild(t, c), "before")
+			c.cmd.Process.Signal(syscall.SIGTERM)
+			eventually(t, "it drains", func() bool { return c.status(t).Draining })
+			c.cmd.Process.Signal(second)
+			var exit *exec.ExitError
+			if err := c.wait(t); !errors.As(err, &exit) || exit.ExitCode() != 128+int(second) {
+				t.Errorf("it ended with %v, want exit status %d", err, 128+int(second))
+			}
+		})
+	}
+}
+
 // TestOutOfDescriptors: a process that may open no more backs off, keeps what it
 // has, and goes on once there are descriptors again.
 func TestOutOfDescriptors(t *testing.T) {
 	eachPoller(t, func(t *testing.T, poller string) {
 		const limit = 64
-		c := launch(t, limit, "-backend", serve(t, echo), "-poller", poller, "-loops", "2")
+		c := launch(t, fmt.Sprint("ulimit -n ", limit), "-backend", serve(t, echo), "-poller", poller, "-loops", "2")
 		first := dialChild(t, c)
 		roundTrip(t, first, "first")
 		c.status(t) // by a connection that lasts
@@ -138,6 +173,62 @@ func TestOutOfDescriptors(t *testing.T) {
 			t.Errorf("it said %q, want a line about the drain", said)
 		}
 	})
+}
+
+// TestNoDescriptorForTheBackend: a client for which there is no second descriptor
+// waits until there is one. At one of two limits next to each other that is what runs
+// out, at the other it is the first.
+func TestNoDescriptorForTheBackend(t *testing.T) {
+	for _, limit := range []int{64, 65} {
+		t.Run(fmt.Sprint(limit), func(t *testing.T) {
+			c := launch(t, fmt.Sprint("ulimit -n ", limit), "-backend", serve(t, echo), "-loops", "1", "-handshake-timeout", "1h")
+			var served []*tls.Conn
+			for held := false; !held; {
+				raw, err := net.Dial("tcp", c.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer raw.Close()
+				raw.SetDeadline(time.Now().Add(patience))
+				conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true})
+				answered := make(chan error, 1)
+				go func() { answered <- kilobyte(conn) }()
+				eventually(t, "it is served or held", func() bool {
+					select {
+					case err = <-answered:
+						if err != nil {
+							t.Fatalf("after %d clients: %v", len(served), err)
+						}
+						served = append(served, conn)
+						return true
+					default:
+						held = waitsForDescriptor(c.status(t))
+						return held
+					}
+				})
+				if held {
+					served[0].Close()
+					if err := <-answered; err != nil {
+						t.Errorf("the client that waited: %v", err)
+					}
+				}
+			}
+			if s := c.status(t); s.BackendErrors != 0 {
+				t.Errorf("%d backend errors, want none", s.BackendErrors)
+			}
+		})
+	}
+}
+
+// waitsForDescriptor reports whether a client is not accepted, or has no backend, for
+// want of a descriptor.
+func waitsForDescriptor(s status) bool {
+	for _, w := range s.Waits {
+		if strings.HasPrefix(w.Job, "open ") && slices.Contains(w.Keys, "sleep") {
+			return true
+		}
+	}
+	return s.AcceptErrors > 0
 }
 
 // dialChild opens a TLS connection to c. While c is out of descriptors that may

@@ -21,6 +21,8 @@ type proxy struct {
 	loops  []*loop
 
 	open     atomic.Int64 // connections accepted and not closed
+	served   atomic.Int64 // of them, those that have a backend
+	starved  atomic.Int64 // and those that wait for a descriptor to have one
 	draining atomic.Bool
 	drained  chan struct{} // closed when draining and none is open
 	once     sync.Once     // closes drained
@@ -35,21 +37,21 @@ func newProxy(o *options, cert *tls.Certificate) (*proxy, error) {
 		if err := signAside(p.config, cert); err != nil {
 			return nil, err
 		}
-		opts = append(opts, jobs.WithWorkers((o.signers+o.loops-1)/o.loops))
+		opts = append(opts, jobs.WithWorkers(1+(o.signers-1)/o.loops))
 	}
 	if err := probe(o); err != nil {
 		return nil, err
 	}
 	group, err := jobs.NewGroup(o.loops, opts...)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("-loops %d: %w", o.loops, err)
 	}
 	p.group = group
 	for _, s := range group.Schedulers() {
 		l, err := jobnet.Listen(s, "tcp", p.addr, jobnet.ReusePort())
 		if err != nil {
 			p.close()
-			return nil, fmt.Errorf("-listen: %w", err)
+			return nil, fmt.Errorf("-listen: %w (for each of -loops %d)", err, o.loops)
 		}
 		p.addr = l.Addr().String() // the port, if it was for the system to choose
 		p.loops = append(p.loops, newLoop(p, s, l))
@@ -58,7 +60,8 @@ func newProxy(o *options, cert *tls.Certificate) (*proxy, error) {
 }
 
 // probe reports a port in use. The loops' listeners would not: they share their
-// port, with each other and so with any other process that shares it too.
+// port, with each other and so with any other process that shares it too. One that
+// comes between this and the first of them is not noticed.
 func probe(o *options) error {
 	l, err := net.Listen("tcp", o.listen)
 	if err != nil {

@@ -33,7 +33,7 @@ func TestAtRest(t *testing.T) {
 	}
 	// The only flag that is not at its default: a slow machine may need longer for
 	// 2,000 handshakes than a client is allowed.
-	c := launch(t, 0, "-backend", serveAll(t), "-handshake-timeout", "10m")
+	c := launch(t, "", "-backend", serveAll(t), "-handshake-timeout", "10m")
 	before := resident(t, c.cmd.Process.Pid)
 	openAtOnce(t, c.addr, restConns)
 	time.Sleep(restAfter) // what is measured is this long after the burst
@@ -91,22 +91,6 @@ func openAtOnce(t *testing.T, addr string, n int) []*tls.Conn {
 		t.FailNow()
 	}
 	return conns
-}
-
-// kilobyte sends 1 KB and expects it back.
-func kilobyte(c io.ReadWriter) error {
-	text := strings.Repeat("x", 1024)
-	if _, err := io.WriteString(c, text); err != nil {
-		return err
-	}
-	got := make([]byte, len(text))
-	if _, err := io.ReadFull(c, got); err != nil {
-		return err
-	}
-	if string(got) != text {
-		return fmt.Errorf("got %q back", got)
-	}
-	return nil
 }
 
 // serveAll echoes on connections that stay open for as long as the test runs.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -17,7 +18,7 @@ func (c *conn) hello(j jobs.Job) error {
 	w.SetDeadline(time.Time{})
 	l := c.loop
 	if errors.Is(j.Reason(), os.ErrDeadlineExceeded) {
-		l.handshakeErrors.Add(1)
+		l.handshakeErrors.add(fmt.Errorf("%v said nothing in %v", c.raw.RemoteAddr(), l.handshakeTimeout))
 		c.close()
 		return nil
 	}
