@@ -235,6 +235,9 @@ func lookUp(ctx context.Context, network, family, host, service string) (l looku
 	if err != nil {
 		return lookup{err: err}
 	}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Zone() != "" && family != "4" { // no answer has a zone
+		return lookup{addrs: []net.Addr{net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip, uint16(port)))}}
+	}
 	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+family, host)
 	for _, ip := range ips {
 		l.addrs = append(l.addrs, net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))))

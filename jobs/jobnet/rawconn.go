@@ -17,7 +17,8 @@ func (c *Conn) File() (*os.File, error) {
 
 // File returns a duplicate of the descriptor, for another process or for
 // net.FileListener. Each is closed on its own, and both accept from one queue.
-// Closing a Unix Listener still unlinks its path.
+// Closing a Unix Listener still unlinks its path. Whoever has the duplicate must leave
+// it non-blocking, which f.Fd() does not: else accept(2) holds up the loop.
 func (l *Listener) File() (*os.File, error) {
 	f, err := l.file(l.addr.Network())
 	return f, l.opError("file", err)

@@ -21,11 +21,13 @@ const unnamedAs = "@"
 // sendto(2) reach the socket without what read(2) and write(2) do for files:
 // each took about 80 ns less. Where sockets once had one call for all
 // (socketcall(2): 386, s390x) they are there since Linux 4.3.
-// Package syscall's RawSyscall6 is one step nearer than package unix's.
+// Package syscall's RawSyscall6 is one step nearer than package unix's. MSG_DONTWAIT
+// is for whoever has a duplicate of the descriptor and has made that block, as Fd of
+// an os.File does: all of them block then, and the loop would sleep in here.
 
 func sysRead(fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), 0, 0, 0)
+		n, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
 		if e == 0 {
 			return int(n), 0
 		}
@@ -37,7 +39,7 @@ func sysRead(fd int, b []byte) (int, syscall.Errno) {
 
 func sysWrite(fd int, b []byte) (int, syscall.Errno) {
 	for {
-		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL, 0, 0)
+		n, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT, 0, 0)
 		if e == 0 {
 			return int(n), 0
 		}
@@ -50,14 +52,16 @@ func sysWrite(fd int, b []byte) (int, syscall.Errno) {
 // sysWritev writes the buffers, maxBuffers at most and none of them empty, and
 // returns besides how much that would be.
 func sysWritev(fd int, buffers [][]byte) (n, size int, e syscall.Errno) {
-	var v [maxBuffers]syscall.Iovec
+	var v [maxBuffers]unix.Iovec
 	for i, b := range buffers {
 		v[i].Base = &b[0]
 		v[i].SetLen(len(b))
 		size += len(b)
 	}
+	msg := unix.Msghdr{Iov: &v[0]}
+	msg.SetIovlen(len(buffers))
 	for {
-		n, _, e := syscall.RawSyscall(syscall.SYS_WRITEV, uintptr(fd), uintptr(unsafe.Pointer(&v)), uintptr(len(buffers)))
+		n, _, e := syscall.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)), unix.MSG_NOSIGNAL|unix.MSG_DONTWAIT)
 		if e == 0 {
 			return int(n), size, 0
 		}

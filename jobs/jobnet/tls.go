@@ -29,10 +29,12 @@ type TLSConn struct {
 
 // ServerTLS runs the server's handshake on c in job j, which pauses where it
 // would block. Handshakes are heavy: see Scheduler.GoLow. The callbacks of
-// config find the job by jobs.FromContext, and may pause it. When it fails, c
+// config find the job by jobs.FromContext, and may pause it; those that are called
+// later, as ClientSessionCache.Put is, must not wait. When it fails, c
 // is still the caller's to close. What limits the time are c's deadlines, which go on
 // to hold afterwards, and j's. What was read from c to see that TLS begins is given
-// back before, by Unread. Renegotiation is not supported.
+// back before, by Unread. Renegotiation is not supported: whatever config says, it is
+// refused.
 func ServerTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 	return handshake(j, c, config, tls.Server)
 }
@@ -45,6 +47,10 @@ func ClientTLS(j jobs.Job, c *Conn, config *tls.Config) (*TLSConn, error) {
 func handshake(j jobs.Job, c *Conn, config *tls.Config, side func(net.Conn, *tls.Config) *tls.Conn) (*TLSConn, error) {
 	if j.Scheduler() != c.s {
 		return nil, c.opError("handshake", foreign(j))
+	}
+	if config != nil && config.Renegotiation != tls.RenegotiateNever { // it would have to wait inside crypto/tls
+		config = config.Clone()
+		config.Renegotiation = tls.RenegotiateNever
 	}
 	t := &TLSConn{t: transport{c: c, job: j}}
 	t.tls = side(&t.t, config)
