@@ -178,8 +178,8 @@ func (s *Scheduler) retire(src *source) {
 }
 
 // unbindRetired is called once the last delete of a retired source was
-// acknowledged. One that had none to tell of may still be on s.dirty, and flush
-// calls once more: by then the slot may be another's.
+// acknowledged. A Cleanup that retires its own source has it called in the middle of
+// Ack, and flush calls once more: by then the slot may be another's.
 func (s *Scheduler) unbindRetired(src *source) {
 	if s.slots.At(src.slot).src != src {
 		return

@@ -246,6 +246,39 @@ func TestWatchedAgainInOneTurn(t *testing.T) {
 	})
 }
 
+// A Cleanup of what the kernel refused may stop its own Watch, and another may begin
+// right there.
+func TestWatchStoppedByItsCleanup(t *testing.T) {
+	s, err := jobs.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const closed = 1 << 20 // a number that is not open
+	var first, next waitctx.WaitCtx
+	var w jobs.Watch
+	reason := errors.New("not started")
+	next.Set("key", waitctx.Wait{FD: closed})
+	first.Set("key", waitctx.Wait{FD: closed, Cleanup: func(any, waitctx.Wait) {
+		w.Stop()
+		if _, err := s.Watch(&next, func(j jobs.Job) error { reason = j.Reason(); return nil }); err != nil {
+			t.Error(err)
+		}
+	}})
+	if w, err = s.Watch(&first, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		s.RunOnce(0)
+	}
+	if reason == nil || reason.Error() == "not started" {
+		t.Errorf("the other's function was started with %v, want what the kernel refused", reason)
+	}
+	if !first.Reset() {
+		t.Error("Reset() = false of the first")
+	}
+}
+
 // A job of a Watch that was stopped cannot wait for it, also if its context is another
 // Watch's by now.
 func TestWaitKeyOfAStoppedWatch(t *testing.T) {
