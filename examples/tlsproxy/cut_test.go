@@ -11,6 +11,7 @@ import (
 
 // TestBackendReset: a client is not told that a stream ended which was cut.
 func TestBackendReset(t *testing.T) {
+	needResets(t)
 	eachPoller(t, func(t *testing.T, poller string) {
 		eachVersion(t, func(t *testing.T, version uint16) {
 			r := start(t, "-poller", poller, "-backend", serve(t, func(c *net.TCPConn) {
@@ -34,6 +35,7 @@ func TestBackendReset(t *testing.T) {
 // TestBackendResetHeardByAWrite: the system tells of a reset once. If it tells a
 // write, the reads after it seem to come to the end of the stream.
 func TestBackendResetHeardByAWrite(t *testing.T) {
+	needResets(t)
 	r := start(t, "-loops", "1", "-backend", serve(t, func(c *net.TCPConn) {
 		io.WriteString(c, "half of it")
 		io.ReadFull(c, make([]byte, 4))
@@ -70,6 +72,7 @@ func onlyConn(r *running, fn func(*conn)) {
 
 // TestClientCut: nor is the backend.
 func TestClientCut(t *testing.T) {
+	needResets(t)
 	for name, cut := range map[string]func(c *net.TCPConn){
 		"reset":           func(c *net.TCPConn) { c.SetLinger(0); c.Close() },
 		"bad record":      func(c *net.TCPConn) { c.Write(append([]byte{23, 3, 3, 0, 25}, make([]byte, 25)...)) },
@@ -99,6 +102,7 @@ func TestClientCut(t *testing.T) {
 // TestResetAfterHalfClose: a side that has ended its stream may still be reset, and
 // then the other is not kept waiting.
 func TestResetAfterHalfClose(t *testing.T) {
+	needResets(t)
 	eachPoller(t, func(t *testing.T, poller string) {
 		eachVersion(t, func(t *testing.T, version uint16) {
 			t.Run("client", func(t *testing.T) {
@@ -137,6 +141,7 @@ func TestResetAfterHalfClose(t *testing.T) {
 // TestResetWhileHeldBack: a client that the backend holds back, and so is not read
 // from, may go away.
 func TestResetWhileHeldBack(t *testing.T) {
+	needResets(t)
 	eachPoller(t, func(t *testing.T, poller string) {
 		done := make(chan struct{})
 		r := start(t, "-loops", "1", "-poller", poller, "-backend", serve(t, echoOr(func(*net.TCPConn) { <-done })))

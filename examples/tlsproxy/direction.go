@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io"
+	"runtime"
 	"syscall"
 
 	"bide/jobs"
@@ -171,9 +172,12 @@ func (d *direction) stop() {
 // hear has hungUp started when the source of a direction is reset, though nothing is
 // read from it. It needs a Watch of its own: that of reading would tell of the end
 // of the stream, for as long as that is unread or for ever.
+//
+// Not on Windows: under Wine a socket that both sides have shut down is told as one
+// that was reset, and an abort would drop what is still on its way to the client.
 func (d *direction) hear() {
 	c := d.conn
-	if c.closed || d.hangUp != (jobs.Watch{}) {
+	if runtime.GOOS == "windows" || c.closed || d.hangUp != (jobs.Watch{}) {
 		return
 	}
 	raw, err := d.from().socket().SyscallConn()

