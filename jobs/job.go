@@ -91,7 +91,8 @@ func (j Job) Ready() iter.Seq2[any, waitctx.Ready] {
 }
 
 // BlockPause makes Pause, and WaitKey of a key that is set, return nil at once until
-// UnblockPause was called as often. Other waits still pause. The counter is the job's and ends with it.
+// UnblockPause was called as often. Other waits still pause. The counter is the job's
+// and ends with it.
 func (j Job) BlockPause() {
 	if j.Valid() {
 		j.t.blocked++
@@ -167,9 +168,10 @@ type jobContext struct {
 type jobKey struct{}
 
 // Context returns a context that carries the job: for FromContext in code deep
-// below, and for calls that take a context. It is done when the job is canceled or
+// below, and for calls that take a context. It is done once the job is canceled or
 // has ended, and with the context of GoContext or Do. A deadline of the job does
-// not end it.
+// not end it. Outside a job, and of a handle whose job has ended, it is
+// context.Background.
 func (j Job) Context() context.Context {
 	if !j.Valid() {
 		return context.Background()

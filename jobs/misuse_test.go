@@ -128,35 +128,6 @@ func TestSetFuncBeforeTheFunctionBegins(t *testing.T) {
 	}
 }
 
-// A deadline that the function was started for is not gone with it.
-func TestSetFuncKeepsTheDeadline(t *testing.T) {
-	inBubble(t, func(t *testing.T, s *jobs.Scheduler, m *pollertest.Memory) {
-		wc := new(waitctx.WaitCtx)
-		wc.Set("key", waitctx.Wait{FD: 1})
-		w, err := s.Watch(wc, func(jobs.Job) error { t.Error("the function ran"); return nil })
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got error
-		s.Go(func(j jobs.Job) error {
-			w.SetDeadline(time.Now().Add(time.Second))
-			if err := j.Wait(2, 0); err != nil {
-				return err
-			}
-			w.SetFunc(nil)
-			got = w.Wait(j)
-			return nil
-		})
-		s.RunOnce(0)
-		time.Sleep(time.Second)
-		m.SetReady(2, waitctx.ReadyIn) // the job runs first, in the turn of the deadline
-		until(t, s)
-		if got != os.ErrDeadlineExceeded {
-			t.Errorf("Wait() = %v, want os.ErrDeadlineExceeded", got)
-		}
-	})
-}
-
 // A function that takes the place of one that was to begin for the deadline begins for
 // it.
 func TestSetFuncPassesTheDeadlineOn(t *testing.T) {

@@ -35,28 +35,13 @@ type options struct {
 }
 
 func main() {
-	err := run(untilSignal(), os.Args[1:], os.Stdout, func(*server) {})
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	err := run(ctx, os.Args[1:], os.Stdout, func(*server) {})
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "echo:", err)
 		os.Exit(1)
 	}
-}
-
-// untilSignal is done at the first signal. The second ends the process at once, with
-// the status that a shell gives to one which a signal has ended; left to itself, the
-// signal might be ignored, as in the background of a script.
-func untilSignal() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		second := <-signals
-		fmt.Fprintf(os.Stderr, "echo: %v: ended at once\n", second)
-		os.Exit(128 + int(second.(syscall.Signal)))
-	}()
-	return ctx
 }
 
 // run is the program: it serves until ctx is done. It calls ready once every
@@ -73,7 +58,7 @@ func run(ctx context.Context, args []string, out io.Writer, ready func(*server))
 	defer group.Close() // ends the jobs and closes the connections
 	s := &server{addr: o.listen, stackless: o.stackless, out: out}
 	if err := s.listen(group); err != nil {
-		return fmt.Errorf("-listen: %w (for each of -loops %d)", err, o.loops)
+		return err
 	}
 	fmt.Fprintf(out, "echo: %s, %d loops\n", s.addr, o.loops)
 	ready(s)
@@ -121,20 +106,25 @@ func parseFlags(args []string, out io.Writer) (*options, error) {
 // the connections.
 func (s *server) listen(group *jobs.Group) error {
 	var opts []jobnet.Option
-	if len(group.Schedulers()) > 1 {
+	n := len(group.Schedulers())
+	if n > 1 {
 		// Listeners that share their port share it with other processes too, and
 		// would not report that it is in use.
 		l, err := net.Listen("tcp", s.addr)
 		if err != nil {
-			return err
+			return fmt.Errorf("-listen: %w", err)
 		}
 		l.Close()
 		opts = append(opts, jobnet.ReusePort())
 	}
 	for _, loop := range group.Schedulers() {
 		l, err := jobnet.Listen(loop, "tcp", s.addr, opts...)
-		if err != nil {
-			return err
+		switch {
+		case err == nil:
+		case n > 1: // the address has been tried
+			return fmt.Errorf("-loops %d: %w", n, err)
+		default:
+			return fmt.Errorf("-listen: %w", err)
 		}
 		s.addr = l.Addr().String() // the port, if it was for the system to choose
 		loop.Go(func(j jobs.Job) error { return s.accept(j, l) })

@@ -187,7 +187,7 @@ func (s status) String() string {
 		{"goroutines", s.Goroutines}, {"loops", s.Loops}, {"draining", s.Draining},
 		{"last_handshake_error", s.LastHandshakeError}, {"last_backend_error", s.LastBackendError},
 	} {
-		fmt.Fprintf(&b, "%-17s %v\n", line.name, line.value)
+		fmt.Fprintf(&b, "%-20s %v\n", line.name, line.value)
 	}
 	for _, w := range s.Waits {
 		fmt.Fprintf(&b, "job %q %d ms: %s\n", w.Job, w.Age, strings.Join(w.Keys, ", "))

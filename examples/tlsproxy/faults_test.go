@@ -174,7 +174,7 @@ func TestBackendDown(t *testing.T) {
 		t.Errorf("the last backend error is %v, want one that names %v", f, l.Addr())
 	}
 	if text := s.String(); s.LastHandshakeError != nil || !strings.Contains(text, "\nlast_handshake_error none\n") ||
-		!strings.Contains(text, "\nlast_backend_error "+s.LastBackendError.String()+"\n") {
+		!strings.Contains(text, "\nlast_backend_error   "+s.LastBackendError.String()+"\n") {
 		t.Errorf("the status is %q, want the last backend error and no other", text)
 	}
 	eventually(t, "closed", func() bool { return r.open.Load() == 0 })

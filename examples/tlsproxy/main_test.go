@@ -284,7 +284,7 @@ func TestStatus(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	text, _ := io.ReadAll(resp.Body)
-	if !strings.Contains(string(text), "connections       2\n") {
+	if !strings.Contains(string(text), "connections          2\n") {
 		t.Errorf("the text is %q", text)
 	}
 }

@@ -51,7 +51,7 @@ func newProxy(o *options, cert *tls.Certificate) (*proxy, error) {
 		l, err := jobnet.Listen(s, "tcp", p.addr, jobnet.ReusePort())
 		if err != nil {
 			p.close()
-			return nil, fmt.Errorf("-listen: %w (for each of -loops %d)", err, o.loops)
+			return nil, fmt.Errorf("-loops %d: %w", o.loops, err) // the address has been tried
 		}
 		p.addr = l.Addr().String() // the port, if it was for the system to choose
 		p.loops = append(p.loops, newLoop(p, s, l))

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bide/jobs/jobnet"
+
 	"golang.org/x/sys/unix"
 )
 
